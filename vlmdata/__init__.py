@@ -1,0 +1,73 @@
+"""Raw rows and images to a validated conversational dataset: the public API, one function for each command.
+
+Importing this package imports nothing heavy: each function brings what it needs when it is called.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from vlmdata.version import __version__
+
+if TYPE_CHECKING:
+    from vlmdata.contract import schema
+    from vlmdata.dataset import open_dataset as open
+    from vlmdata.drafting import Draft, draft_recipe
+    from vlmdata.ledger import Ledger
+    from vlmdata.pipeline import BuildResult, build
+    from vlmdata.recipe import Recipe, load_recipe
+    from vlmdata.record import Problem, Rejection
+    from vlmdata.rendering import Prompt, render
+    from vlmdata.validation import ValidationResult, validate
+
+_HOMES = {
+    "BuildResult": "pipeline:BuildResult",
+    "Draft": "drafting:Draft",
+    "Ledger": "ledger:Ledger",
+    "Problem": "record:Problem",
+    "Prompt": "rendering:Prompt",
+    "Recipe": "recipe:Recipe",
+    "Rejection": "record:Rejection",
+    "ValidationResult": "validation:ValidationResult",
+    "build": "pipeline:build",
+    "draft_recipe": "drafting:draft_recipe",
+    "load_recipe": "recipe:load_recipe",
+    "open": "dataset:open_dataset",
+    "render": "rendering:render",
+    "schema": "contract:schema",
+    "validate": "validation:validate",
+}
+
+__all__ = [
+    "BuildResult",
+    "Draft",
+    "Ledger",
+    "Problem",
+    "Prompt",
+    "Recipe",
+    "Rejection",
+    "ValidationResult",
+    "__version__",
+    "build",
+    "draft_recipe",
+    "load_recipe",
+    "open",
+    "render",
+    "schema",
+    "validate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Bring a name of the API from its home when it is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'vlmdata' has no attribute {name!r}")
+    module, _, attribute = _HOMES[name].partition(":")
+    value = globals()[name] = getattr(import_module(f"vlmdata.{module}"), attribute)
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return list(__all__)

@@ -1,0 +1,1 @@
+"""Records to problems. Each check screens whole columns and looks closer at suspects only."""

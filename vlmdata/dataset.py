@@ -1,0 +1,178 @@
+"""A built dataset, opened with its contract verified first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from vlmdata.contract import CONTRACT, arrow_type
+from vlmdata.errors import ContractError
+from vlmdata.record import Problem
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict
+
+MANIFEST = "manifest.json"
+HINT = "build the dataset again with `vlmdata build`"
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """One Arrow file of a split."""
+
+    split: str
+    path: Path
+
+    def schema(self) -> pa.Schema:
+        """The file's schema. Raises ContractError where it is no Arrow file."""
+        with arrow_errors(self.path), pa.memory_map(str(self.path)) as source:
+            return pa.ipc.open_stream(source).schema
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The file's batches, memory-mapped. Raises ContractError where it is damaged."""
+        with arrow_errors(self.path), pa.memory_map(str(self.path)) as source:
+            yield from pa.ipc.open_stream(source)
+
+
+class arrow_errors:  # noqa: N801  (a context manager, used as a function is)
+    """What pyarrow raises over a damaged file, as a ContractError that names the file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        """Nothing to do before."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, pa.ArrowInvalid | OSError):
+            message = f"is missing, cut or damaged: {error}"
+            raise ContractError(str(self._path), [_problem("contract.file", message, self._path.name)]) from None
+
+
+def data_files(path: Path) -> list[DataFile]:
+    """The Arrow files of a dataset folder, split by split. Raises ContractError where the folder is no dataset."""
+    if not path.is_dir():
+        raise ContractError(f"{path}: there is no such folder")
+    if not (path / "dataset_dict.json").is_file():
+        raise ContractError(f"{path}: is no dataset that was built: it has no dataset_dict.json", [])
+    found = []
+    for split in _json(path / "dataset_dict.json").get("splits", []):
+        _refuse_name(path, split)
+        for entry in _json(path / split / "state.json").get("_data_files", []):
+            _refuse_name(path, entry["filename"])
+            found.append(DataFile(split, path / split / entry["filename"]))
+    return found
+
+
+def _refuse_name(path: Path, name: Any) -> None:
+    """A name in a dataset's JSON must be one plain name, so that no other folder of the reader's is opened."""
+    if not isinstance(name, str) or name in {"", ".", ".."} or any(sign in name for sign in ("/", "\\", "\0")):
+        raise ContractError(f"{path}: {name!r} is no plain name of a split or file")
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        loaded = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ContractError(f"{path}: can't be read: {error}") from None
+    if not isinstance(loaded, dict):
+        raise ContractError(f"{path}: keys and values were expected")
+    return loaded
+
+
+def schema_problems(schema: pa.Schema, file: str) -> Iterator[Problem]:
+    """How a file's columns differ from the contract's."""
+    version = (schema.metadata or {}).get(b"vlmdata.contract", b"").decode("utf-8", "replace")
+    if version and major(version) > major(CONTRACT):
+        message = f"follows {version}, this vlmdata reads up to {CONTRACT}"
+        yield _problem("contract.version", message, file, hint="upgrade vlmdata")
+        return
+    wanted = arrow_type()
+    for column in wanted:
+        index = schema.get_field_index(column.name)
+        if index < 0:
+            yield _problem("contract.column", f"the column {column.name!r} is missing", file)
+        elif not same_type(schema.field(index).type, column.type):
+            message = f"the column {column.name!r} is {schema.field(index).type}, expected {column.type}"
+            yield _problem("contract.type", message, file)
+    for name in schema.names:
+        if name not in wanted.names:
+            message = f"the column {name!r} is not in the contract; it is passed on as it is"
+            yield _problem("contract.extra_column", message, file, severity="warning", hint="")
+
+
+def same_type(found: pa.DataType, wanted: pa.DataType) -> bool:
+    """Whether two Arrow types hold the same values, whatever their lists call their entries."""
+    if pa.types.is_list(found) and pa.types.is_list(wanted):
+        return same_type(found.value_type, wanted.value_type)
+    if pa.types.is_struct(found) and pa.types.is_struct(wanted):
+        names = [field.name for field in wanted]
+        return [field.name for field in found] == names and all(
+            same_type(found.field(i).type, wanted.field(i).type) for i in range(len(names))
+        )
+    return bool(found.equals(wanted))
+
+
+def major(version: str) -> int:
+    """2, from `record.v2`; 0 for what is no version."""
+    digits = version.rpartition("v")[2]
+    return int(digits) if digits.isdigit() else 0
+
+
+def unsafe_images(batch: pa.RecordBatch, file: str) -> Iterator[Problem]:
+    """Images without bytes, or with a path that is more than a name: datasets would open that path on this machine."""
+    images = batch.column("images").flatten()
+    missing = int(pc.sum(pc.cast(pc.is_null(images.field("bytes")), pa.int64())).as_py() or 0)
+    if missing:
+        message = f"{missing:,} images have no bytes, only a path that would be opened on the reader's machine"
+        yield _problem("contract.null_bytes", message, file)
+    paths = pc.fill_null(images.field("path"), "")
+    odd = pc.filter(paths, pc.match_substring_regex(paths, r"[/\\]|^\.\.?$|::|\x00"))
+    if len(odd):
+        message = f"{len(odd):,} images have a path that is more than a file name, such as {odd[0].as_py()!r}"
+        yield _problem("contract.path", message, file)
+
+
+def _problem(rule: str, message: str, file: str, *, severity: Any = "error", hint: str = HINT) -> Problem:
+    return Problem(rule=rule, message=message, source=file, severity=severity, hint=hint)
+
+
+def verify_contract(path: Path) -> list[Problem]:
+    """What must hold before anything of a dataset is decoded: columns, types, version, bytes present. All problems."""
+    problems = []
+    for file in data_files(path):
+        name = f"{file.split}/{file.path.name}"
+        found = list(schema_problems(file.schema(), name))
+        problems += found
+        if not any(problem.severity == "error" for problem in found):
+            for batch in file.batches():
+                problems += unsafe_images(batch, name)
+    return problems
+
+
+def open_dataset(path: str | Path) -> DatasetDict:
+    """Open a built dataset as a `datasets.DatasetDict`, its contract verified before anything is decoded.
+
+    Raises ContractError with every problem.
+    """
+    path = Path(path)
+    errors = [problem for problem in verify_contract(path) if problem.severity == "error"]
+    if errors:
+        raise ContractError(f"{path}: does not follow the contract {CONTRACT}", errors)
+    from datasets import DatasetDict, load_from_disk
+
+    loaded = load_from_disk(str(path))
+    if not isinstance(loaded, DatasetDict):
+        raise ContractError(f"{path}: holds one split without a name; build it with a recipe's split")
+    return loaded
+
+
+def read_manifest(path: str | Path) -> dict[str, Any]:
+    """A built dataset's manifest.json. Raises ContractError."""
+    return _json(Path(path) / MANIFEST)

@@ -1,0 +1,142 @@
+"""One image's bytes: header, sha256, strict decode and dhash in one pass."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from typing import Any, Literal
+
+import numpy as np
+import simplejpeg
+import xxhash
+from PIL import Image
+
+from vlmdata.pixels import (
+    ORIENTATION_TAG,
+    PIXEL_LIMIT,
+    PixelError,
+    flatten,
+    open_image,
+    pillow_errors,
+    refuse_bomb,
+    refuse_other_bytes,
+)
+from vlmdata.record import ImageInfo, Inspected
+
+Verify = Literal["full", "header"]
+JPEG_START = b"\xff\xd8\xff"
+DHASH_SIDE = 8
+HARMLESS = ("extraneous bytes before marker", "Invalid SOS parameters")
+"""What libjpeg warns of and every viewer shows rightly; other warnings mean that pixels are missing or guessed."""
+
+TRANSPOSED = frozenset({5, 6, 7, 8})
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def fingerprint(data: bytes) -> str:
+    """xxh3-128 of bytes, as 32 hex digits: ten times sha256's speed, to notice a changed file, not an attacker."""
+    return str(xxhash.xxh3_128_hexdigest(data))
+
+
+def inspect(data: bytes, *, verify: Verify = "full", pixel_limit: int = PIXEL_LIMIT) -> Inspected:
+    """Everything that the dataset stores about an image. Raises PixelError where the bytes are no whole picture.
+
+    `verify="header"` reads the header only and leaves dhash out.
+    """
+    refuse_other_bytes(data)
+    if data.startswith(JPEG_START):
+        width, height, image_format, dhash = _inspect_jpeg(data, verify, pixel_limit)
+    else:
+        width, height, image_format, dhash = _inspect_with_pillow(data, verify, pixel_limit)
+    info = ImageInfo(
+        sha256=hashlib.sha256(data).hexdigest(), width=width, height=height, format=image_format, dhash=dhash
+    )
+    return Inspected(info=info, size=len(data), xxh3=fingerprint(data))
+
+
+def _inspect_jpeg(data: bytes, verify: Verify, pixel_limit: int) -> tuple[int, int, str, str | None]:
+    """JPEG through libjpeg-turbo's strict decoder at 1/8 of the size, which finds what Pillow's `verify` does not."""
+    try:
+        height, width, _, _ = simplejpeg.decode_jpeg_header(data, strict=False)
+    except ValueError:
+        return _inspect_with_pillow(data, verify, pixel_limit)
+    refuse_bomb(width, height, pixel_limit)
+    turn = _orientation(data)
+    dhash = None
+    if verify == "full":
+        dhash = dhash_of(_turned(_strict_grey(data, pixel_limit), turn))
+    if turn in TRANSPOSED:
+        width, height = height, width
+    return width, height, "JPEG", dhash
+
+
+def _strict_grey(data: bytes, pixel_limit: int) -> Image.Image:
+    try:
+        return _decode_grey(data, strict=True)
+    except ValueError as error:
+        message = str(error)
+    if any(words in message for words in HARMLESS):
+        return _decode_grey(data, strict=False)
+    if "premature end" in message.lower():
+        raise PixelError("truncated", f"is truncated: the data ends before the picture does ({len(data):,} bytes)")
+    if "colorspace" in message.lower() or "color conversion" in message.lower() or "unsupported" in message.lower():
+        image = open_image(data, pixel_limit=pixel_limit)
+        with pillow_errors(len(data)):
+            return flatten(image).convert("L")
+    raise PixelError("corrupt", f"is damaged: {message.strip()} ({len(data):,} bytes)")
+
+
+def _decode_grey(data: bytes, *, strict: bool) -> Image.Image:
+    grey: Any = simplejpeg.decode_jpeg(
+        data, colorspace="GRAY", fastdct=True, fastupsample=True, min_height=1, min_width=1, min_factor=8, strict=strict
+    )
+    return Image.fromarray(np.ascontiguousarray(grey[..., 0]))
+
+
+def _orientation(data: bytes) -> int:
+    """The EXIF orientation, 1 to 8; 1 where there is none or the EXIF block is damaged."""
+    try:
+        with pillow_errors(len(data)), Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+            return int(image.getexif().get(ORIENTATION_TAG, 1))
+    except (PixelError, ValueError, TypeError):
+        return 1
+
+
+def _inspect_with_pillow(data: bytes, verify: Verify, pixel_limit: int) -> tuple[int, int, str, str | None]:
+    image = open_image(data, pixel_limit=pixel_limit)
+    with pillow_errors(len(data)):
+        image_format = str(image.format)
+        width, height = image.size
+        dhash = None
+        if verify == "full":
+            image.load()
+        turn = int(image.getexif().get(ORIENTATION_TAG, 1))
+        if verify == "full":
+            dhash = dhash_of(_turned(flatten(image).convert("L"), turn))
+    if turn in TRANSPOSED:
+        width, height = height, width
+    return width, height, image_format, dhash
+
+
+def _turned(image: Image.Image, orientation: int) -> Image.Image:
+    turn = _TURNS.get(orientation)
+    return image if turn is None else image.transpose(turn)
+
+
+def dhash_of(grey: Image.Image) -> str:
+    """The 64-bit difference hash of a grey image, as 16 hex digits.
+
+    The picture is shrunk to 9 x 8 by area; each bit says whether a pixel is darker than its right neighbour
+    (N. Krawetz, "Kind of Like That", 2013).
+    """
+    small = np.asarray(grey.resize((DHASH_SIDE + 1, DHASH_SIDE), Image.Resampling.BOX), dtype=np.int16)
+    bits = np.packbits(small[:, 1:] > small[:, :-1])
+    return bytes(bits.tobytes()).hex()

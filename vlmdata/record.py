@@ -1,0 +1,198 @@
+"""The values that travel through a build: where a row came from, what it holds, and what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, TypedDict
+
+Role = Literal["system", "user", "assistant"]
+PartType = Literal["text", "image"]
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a record came from: the source's file name, the record's number and the physical line it starts on.
+
+    `row` counts records from 1 (a header is none); `line` counts physical lines from 1. `last_line` is the last
+    physical line that the record covers.
+    """
+
+    source: str
+    row: int
+    line: int
+    last_line: int = 0
+
+    @property
+    def lines(self) -> int:
+        """How many physical lines the record covers."""
+        return max(self.last_line - self.line + 1, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing that is wrong: where it is, what was found and expected, and what to do about it.
+
+    `rule` is the rule's stable name (`images.truncated`), `source`/`line`/`field` say where, `message` says what was
+    found against what was expected, `hint` what to do. `id` names the record where it has one.
+    """
+
+    rule: str
+    message: str
+    source: str = ""
+    line: int = 0
+    field: str = ""
+    hint: str = ""
+    severity: Severity = "error"
+    id: str = ""
+
+    @property
+    def where(self) -> str:
+        """`products.csv:37 images[0]`, as far as it is known."""
+        place = f"{self.source}:{self.line}" if self.line else self.source
+        return " ".join(part for part in (place, self.field) if part)
+
+    def __str__(self) -> str:
+        where = f"{self.where}: " if self.where else ""
+        hint = f" {self.hint}" if self.hint else ""
+        return f"{where}{self.message} [{self.rule}]{hint}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawRecord:
+    """One row as its source holds it. Values are text, or what JSON and Parquet hold; a missing value is None."""
+
+    origin: Origin
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """A row, or one conversation of it, that did not make it, with every reason and the row itself to try again.
+
+    `row` holds the row's values where they could be read; `raw` the original text where they could not, or its bytes
+    where they are no text. `conversation` is the number, from 0, of the one that was rejected out of several.
+    """
+
+    origin: Origin
+    problems: tuple[Problem, ...]
+    row: Mapping[str, Any] | None = None
+    raw: str | bytes | None = None
+    conversation: int | None = None
+    id: str = ""
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The rules that rejected it, each once, in order."""
+        return tuple(dict.fromkeys(problem.rule for problem in self.problems))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skip:
+    """A row that the recipe leaves out, with the recipe's own words for it (`where: active == '1'`)."""
+
+    origin: Origin
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One part of a message. `text` is None exactly on image parts."""
+
+    type: PartType
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One turn: who speaks, and the text and image parts in order."""
+
+    role: Role
+    content: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Where a generated text came from."""
+
+    description: str
+    model: str
+    prompt_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """A row turned into messages. `images` are references (a path below the image root), in the image parts' order."""
+
+    id: str
+    messages: tuple[Message, ...]
+    images: tuple[str, ...]
+    origin: Origin
+    group: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str] = field(default_factory=dict)
+    provenance: Provenance | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageInfo:
+    """What is known of an image's bytes.
+
+    `sha256` is of the stored bytes; `width` and `height` are in pixels as displayed, after the EXIF orientation;
+    `dhash` is 16 hex digits, or None where only the header was read.
+    """
+
+    sha256: str
+    width: int
+    height: int
+    format: str
+    dhash: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspected:
+    """What one image's bytes turned out to be. `xxh3` is 32 hex digits, a cheap check that a file did not change."""
+
+    info: ImageInfo
+    size: int
+    xxh3: str
+
+
+class PartRow(TypedDict):
+    """A message part as the dataset stores it."""
+
+    type: PartType
+    text: str | None
+
+
+class MessageRow(TypedDict):
+    """A message as the dataset stores it."""
+
+    role: Role
+    content: list[PartRow]
+
+
+class NamedValue(TypedDict):
+    """A tag or a field as the dataset stores it."""
+
+    name: str
+    value: str
+
+
+def message_rows(messages: tuple[Message, ...]) -> list[MessageRow]:
+    """Messages as plain lists and dicts with exactly the contract's keys."""
+    return [
+        {"role": message.role, "content": [{"type": part.type, "text": part.text} for part in message.content]}
+        for message in messages
+    ]
+
+
+def named_values(pairs: Mapping[str, str]) -> list[NamedValue]:
+    """A mapping as the contract's list of name and value."""
+    return [{"name": name, "value": value} for name, value in pairs.items()]
+
+
+def problem_dict(problem: Problem) -> dict[str, Any]:
+    """A problem as plain data, as problem.v1 has it, without what it does not say."""
+    return {key: value for key, value in asdict(problem).items() if value not in ("", 0)}

@@ -1,0 +1,92 @@
+"""Rows to prompts, the way a recipe or a built dataset's manifest says it, with no answer needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vlmdata.convert.catalog import prompt_messages, references
+from vlmdata.dataset import read_manifest
+from vlmdata.errors import ConfigError
+from vlmdata.image.folder import ImageFolder, ImageReferenceError
+from vlmdata.recipe import IMAGES, ConversationTemplate, Recipe, recipe_from
+from vlmdata.record import Message, Problem
+from vlmdata.settings import nearest
+from vlmdata.templates import TemplateError, compile_template, known_value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """A conversation up to the answer. `images` are the bytes of each image part, in order."""
+
+    id: str
+    messages: tuple[Message, ...]
+    images: tuple[bytes, ...]
+
+
+def render(rows: Iterable[Mapping[str, Any]], using: Recipe | str | Path, *, conversation: int = 0) -> Iterator[Prompt]:
+    """The prompt of each row by a recipe, or by the manifest of the dataset in a folder.
+
+    A row holds the source's columns; what the templates don't read may be left out. Under the key `images` it may hold
+    a list of image files (paths) or bytes; without it they come from the recipe's columns, below its image root.
+    Raises ConfigError with all of a row's problems: columns that are missing, images that can't be read.
+    """
+    recipe = using if isinstance(using, Recipe) else recipe_from(read_manifest(using)["recipe"], using)
+    if not 0 <= conversation < len(recipe.conversations):
+        raise ConfigError(
+            f"the recipe makes {len(recipe.conversations)} conversations a row; there is no {conversation}"
+        )
+    for number, row in enumerate(rows):
+        yield _prompt(row, number, recipe, recipe.conversations[conversation])
+
+
+def _prompt(row: Mapping[str, Any], number: int, recipe: Recipe, template: ConversationTemplate) -> Prompt:
+    values = {
+        name: known_value(value, recipe.source.nulls) for name, value in row.items() if not _is_image_list(name, value)
+    }
+    name = str(values.get(recipe.id) or number) if recipe.id else str(number)
+    problems = list(_missing_columns(values, template))
+    images = []
+    try:
+        images = list(_images(row, values, recipe))
+    except ImageReferenceError as error:
+        problems.append(Problem(rule=error.rule, message=error.message, hint=error.hint, field=IMAGES))
+    except OSError as error:
+        message = f"{error.filename}: {error.strerror}"
+        problems.append(Problem(rule="images.missing", message=message, field=IMAGES))
+    if problems:
+        raise ConfigError(f"row {name!r} can't be rendered", problems)
+    try:
+        messages = prompt_messages(template, values, len(images))
+    except TemplateError as error:
+        problem = Problem(rule="text.template", message=error.message, hint=error.hint)
+        raise ConfigError(f"row {name!r} can't be rendered", [problem]) from None
+    return Prompt(id=name, messages=messages, images=tuple(images))
+
+
+def _missing_columns(values: Mapping[str, Any], template: ConversationTemplate) -> Iterator[Problem]:
+    texts = [*template.user, *([template.system] if template.system is not None else [])]
+    wanted = sorted({name for text in texts if text != IMAGES for name in compile_template(text).names})
+    for name in wanted:
+        if name not in values:
+            hint = nearest(name, list(values)) or f"the prompt reads {', '.join(wanted)}"
+            yield Problem(rule="row.column", message=f"the prompt reads the column {name!r}", field=name, hint=hint)
+
+
+def _images(row: Mapping[str, Any], values: Mapping[str, Any], recipe: Recipe) -> Iterator[bytes]:
+    if _is_image_list(IMAGES, row.get(IMAGES)):
+        for image in row[IMAGES]:
+            yield image if isinstance(image, bytes) else Path(image).read_bytes()
+        return
+    present = tuple(column for column in recipe.images.columns if column.column in values)
+    if present:
+        folder = ImageFolder(recipe.images.root, recipe.images.byte_limit)
+        for reference in references(values, present)[: recipe.images.max]:
+            yield folder.read(reference)
+
+
+def _is_image_list(name: str, value: Any) -> bool:
+    """Whether a row's entry is its list of images, and not a column that happens to be called so."""
+    return name == IMAGES and isinstance(value, list | tuple)

@@ -1,0 +1,97 @@
+"""A build's report: report.json as plain data, and the same for a terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from vlmdata.contract import CONTRACT
+from vlmdata.ledger import Ledger
+from vlmdata.recipe import Recipe
+from vlmdata.record import Problem, problem_dict
+
+SAMPLES = 5
+
+
+@dataclass(slots=True)
+class Findings:
+    """The first problems of each rule, to show; all of them are in rejected.jsonl."""
+
+    by_rule: dict[str, list[Problem]] = field(default_factory=dict)
+
+    def add(self, problems: Iterable[Problem]) -> None:
+        """Keep a problem as a sample, unless its rule has enough of them."""
+        for problem in problems:
+            kept = self.by_rule.setdefault(problem.rule, [])
+            if len(kept) < SAMPLES:
+                kept.append(problem)
+
+    def samples(self) -> list[Problem]:
+        """The samples of every rule, rules in order of name."""
+        return [problem for rule in sorted(self.by_rule) for problem in self.by_rule[rule]]
+
+    def count_groups(self, ledger: Ledger, groups: Iterable[str]) -> None:
+        """Note the number of groups and the size of the largest."""
+        sizes = Counter(groups)
+        ledger.groups = len(sizes)
+        ledger.largest_group = max(sizes.values(), default=0)
+
+
+def build_report(recipe: Recipe, ledger: Ledger, findings: Findings, *, refused: str) -> dict[str, Any]:
+    """report.json: the ledger, and samples of what was found. Nothing in it depends on time or machine."""
+    return {
+        "contract": CONTRACT,
+        "dataset": recipe.dataset.name,
+        "published": not refused,
+        "refused": refused or None,
+        "ledger": ledger.as_dict(),
+        "problems": [problem_dict(problem) for problem in findings.samples()],
+    }
+
+
+def terminal_text(report: dict[str, Any], source: str, out: str, *, problems: Sequence[Problem] = ()) -> str:
+    """A build's report as lines for a terminal."""
+    ledger = report["ledger"]
+    rows, conversations, images = ledger["rows"], ledger["conversations"], ledger["images"]
+    skipped = sum(rows["skipped"].values())
+    reasons = "  ".join(f"{count:,} ({reason})" for reason, count in rows["skipped"].items())
+    label = max(len(source), 15)
+    lines = [
+        f"{source:<{label}} {rows['read']:,} rows read",
+        f"{'  used':<{label}} {rows['used']:,}    skipped {skipped:,}{f': {reasons}' if skipped else ''}    "
+        f"rejected {rows['rejected']:,}",
+        f"{'conversations':<{label}} {conversations['made']:,} made = {conversations['accepted']:,} accepted"
+        f" + {conversations['deduplicated']:,} deduplicated + {conversations['rejected']:,} rejected",
+        f"{'lines':<{label}} {ledger['lines']['read']:,} read = {ledger['lines']['rows']:,} of rows"
+        f" + {ledger['lines']['header']:,} of the header",
+    ]
+    if report["published"]:
+        splits = "  ".join(f"{name} {count:,}" for name, count in ledger["splits"].items())
+        groups = ledger["groups"]
+        lines += [
+            f"{'images':<{label}} {images['unique']:,} unique, {images['references']:,} references, "
+            f"{size_words(images['bytes'])}, their bytes as they were",
+            f"{'splits':<{label}} {splits}    groups {groups['count']:,}, largest {groups['largest']:,}",
+        ]
+    lines += _rule_lines("rejected", ledger["rejected_by_rule"], label)
+    lines += _rule_lines("warnings", ledger["warned_by_rule"], label)
+    lines += [f"  {problem}" for problem in problems]
+    if report["published"]:
+        lines.append(f'-> {out}    open it with datasets.load_from_disk("{out}")')
+    return "\n".join(lines)
+
+
+def _rule_lines(title: str, counts: dict[str, int], label: int) -> list[str]:
+    if not counts:
+        return []
+    return [f"{title:<{label}} " + "   ".join(f"{rule} {count:,}" for rule, count in counts.items())]
+
+
+def size_words(size: int) -> str:
+    """A number of bytes as a person says it."""
+    for unit, scale in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size >= scale:
+            return f"{size / scale:.1f} {unit}"
+    return f"{size} bytes"

@@ -1,0 +1,1 @@
+"""Which rows must stay together, and which split each group goes to."""

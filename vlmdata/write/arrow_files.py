@@ -1,0 +1,117 @@
+"""Arrow files in the layout that `datasets.load_from_disk` opens, image bytes as they were."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+import xxhash
+
+from vlmdata.contract import features, stored_schema
+from vlmdata.index import Index
+from vlmdata.write.plan import BATCH_BYTES, BATCH_ROWS, OutputShard, bounded
+
+ReadOriginal = Callable[[int], bytes]
+"""From an image's number in the index to its bytes, checked to be what was verified."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenFile:
+    """One output file as the manifest names it. `xxh3` is of the whole file, 32 hex digits."""
+
+    name: str
+    rows: int
+    bytes: int
+    xxh3: str
+
+
+def write_shard(
+    folder: Path, shard: OutputShard, index: Index, image_bytes: Sequence[int], read: ReadOriginal
+) -> WrittenFile:
+    """Write one output file. What it holds depends on the index, the plan and the image files alone."""
+    path = folder / shard.split / shard.file
+    schema = stored_schema()
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
+        for rows in bounded(shard.positions, image_bytes, BATCH_BYTES, BATCH_ROWS):
+            writer.write_batch(record_batch(index, rows, read, schema))
+    name = f"{shard.split}/{shard.file}"
+    return WrittenFile(name=name, rows=len(shard.positions), bytes=path.stat().st_size, xxh3=file_hash(path))
+
+
+def file_hash(path: Path) -> str:
+    """xxh3-128 of a file, as 32 hex digits."""
+    digest = xxhash.xxh3_128()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return str(digest.hexdigest())
+
+
+def record_batch(index: Index, rows: Sequence[int], read: ReadOriginal, schema: pa.Schema) -> pa.RecordBatch:
+    """Rows of the index as records of the contract, with their images' bytes."""
+    taken = index.table.take(pa.array(rows, pa.int64())).combine_chunks()
+    numbers = taken.column("image_numbers").combine_chunks()
+    if isinstance(numbers, pa.ChunkedArray):
+        numbers = numbers.chunk(0) if numbers.num_chunks else pa.array([], numbers.type)
+    columns = []
+    for column in schema:
+        if column.name == "images":
+            columns.append(_images(numbers, index, read, column.type))
+        elif column.name == "image_info":
+            columns.append(_image_info(numbers, index, column.type))
+        else:
+            chunked = taken.column(column.name)
+            columns.append(chunked.chunk(0) if chunked.num_chunks else pa.array([], column.type))
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _images(numbers: pa.ListArray, index: Index, read: ReadOriginal, kind: pa.DataType) -> pa.ListArray:
+    flat = numbers.flatten().to_pylist()
+    data = pa.array([read(number) for number in flat], pa.binary())
+    names = pa.array([PurePosixPath(index.images.references[number]).name for number in flat], pa.string())
+    structs = pa.StructArray.from_arrays([data, names], fields=list(kind.value_type))
+    return pa.ListArray.from_arrays(_offsets(numbers), structs, type=kind)
+
+
+def _image_info(numbers: pa.ListArray, index: Index, kind: pa.DataType) -> pa.ListArray:
+    infos = [asdict(index.images.images[number].info) for number in numbers.flatten().to_pylist()]
+    return pa.ListArray.from_arrays(_offsets(numbers), pa.array(infos, kind.value_type), type=kind)
+
+
+def _offsets(lists: pa.ListArray) -> pa.Array:
+    """Offsets from 0, whatever slice the array is."""
+    offsets = lists.offsets
+    first = offsets[0].as_py() if len(offsets) else 0
+    return pa.array([offset - first for offset in offsets.to_pylist()], pa.int32())
+
+
+def write_split_metadata(folder: Path, split: str, files: Sequence[WrittenFile]) -> None:
+    """The two JSON files that datasets reads beside a split's Arrow files. Nothing in them depends on time or place."""
+    from datasets import DatasetInfo
+
+    info: dict[str, Any] = asdict(DatasetInfo(features=features()))
+    _write_json(folder / split / "dataset_info.json", {key: info[key] for key in sorted(info)})
+    digest = xxhash.xxh3_64_hexdigest("".join(file.xxh3 for file in files).encode())
+    state: dict[str, Any] = {
+        "_data_files": [{"filename": PurePosixPath(file.name).name} for file in files],
+        "_fingerprint": digest,
+        "_format_columns": None,
+        "_format_kwargs": {},
+        "_format_type": None,
+        "_output_all_columns": False,
+        "_split": split,
+    }
+    _write_json(folder / split / "state.json", state)
+
+
+def write_splits_file(folder: Path, splits: Sequence[str]) -> None:
+    """The file that makes the folder a DatasetDict."""
+    _write_json(folder / "dataset_dict.json", {"splits": list(splits)})
+
+
+def _write_json(path: Path, data: Any) -> None:
+    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,65 @@
+"""manifest.json, by which a dataset is known and asked again the same way; and build-log.json, for what changes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from vlmdata.contract import CONTRACT
+from vlmdata.ledger import Ledger
+from vlmdata.recipe import Recipe, portable
+from vlmdata.version import __version__
+from vlmdata.write.arrow_files import WrittenFile
+
+
+def manifest(recipe: Recipe, columns: Sequence[str], files: Sequence[WrittenFile], ledger: Ledger) -> dict[str, Any]:
+    """What was built from what. Nothing in it depends on the time, the machine or the number of workers.
+
+    `fingerprint` is a sha256 over the contract and every data file's hash: the same data, the same fingerprint.
+    """
+    named = [asdict(file) for file in files]
+    digest = hashlib.sha256(json.dumps([CONTRACT, named], sort_keys=True).encode()).hexdigest()
+    return {
+        "contract": CONTRACT,
+        "vlmdata": __version__,
+        "fingerprint": digest,
+        "dataset": asdict(recipe.dataset),
+        "sources": [source_entry(recipe.source.path)],
+        "columns": list(columns),
+        "splits": ledger.splits,
+        "files": named,
+        "ledger": ledger.as_dict(),
+        "recipe": portable(recipe),
+    }
+
+
+def source_entry(path: Path) -> dict[str, Any]:
+    """A source file by name, size and sha256."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"name": path.name, "bytes": path.stat().st_size, "sha256": digest}
+
+
+def build_log(ledger: Ledger, *, workers: int, seconds: float) -> dict[str, Any]:
+    """How a build went on this machine: everything that may differ between two builds of the same data."""
+    return {
+        "vlmdata": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "workers": workers,
+        "seconds": round(seconds, 3),
+        "rows_per_second": round(ledger.rows_read / seconds, 1) if seconds else None,
+        "images_per_second": round(ledger.images_unique / seconds, 1) if seconds else None,
+    }
+
+
+def write_json(path: Path, data: Any) -> None:
+    """JSON as a person reads it, with a line's end at the end."""
+    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
