@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 HEAVY = {"torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "torchvision", "ray", "google", "openai"}
 STAGES = {
-    "vlmdata": {"source", "convert", "image", "description", "check", "splits", "write", "reports", "exports"},
+    "vlmdata": {"source", "convert", "draft", "image", "description", "check", "splits", "write", "reports", "exports"},
     "vlmtrain": {"model", "data", "collate", "budget", "train", "evaluation", "merging", "generation", "report"},
 }
 SHARED_WITH_TRAINER = {"record", "contract", "errors", "ledger", "pixels", "settings", "page", "terminal", "version"}

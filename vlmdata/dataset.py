@@ -16,7 +16,7 @@ from vlmdata.errors import ContractError
 from vlmdata.record import Problem
 
 if TYPE_CHECKING:
-    from datasets import DatasetDict
+    from datasets import DatasetDict, Features
 
 MANIFEST = "manifest.json"
 HINT = "build the dataset again with `vlmdata build`"
@@ -128,7 +128,8 @@ def major(version: str) -> int:
 def unsafe_images(batch: pa.RecordBatch, file: str) -> Iterator[Problem]:
     """Images without bytes, or with a path that is more than a name: datasets would open that path on this machine."""
     images = batch.column("images").flatten()
-    missing = int(pc.sum(pc.cast(pc.is_null(images.field("bytes")), pa.int64())).as_py() or 0)
+    without = pc.or_(pc.is_null(images), pc.is_null(images.field("bytes")))
+    missing = int(pc.sum(pc.cast(without, pa.int64())).as_py() or 0)
     if missing:
         message = f"{missing:,} images have no bytes, only a path that would be opened on the reader's machine"
         yield _problem("contract.null_bytes", message, file)
@@ -170,7 +171,22 @@ def open_dataset(path: str | Path) -> DatasetDict:
     loaded = load_from_disk(str(path))
     if not isinstance(loaded, DatasetDict):
         raise ContractError(f"{path}: holds one split without a name; build it with a recipe's split")
+    unsafe = [problem for split, dataset in loaded.items() for problem in decoded_columns(dataset.features, str(split))]
+    if unsafe:
+        raise ContractError(f"{path}: does not follow the contract {CONTRACT}", unsafe)
     return loaded
+
+
+def decoded_columns(features: Features, split: str) -> Iterator[Problem]:
+    """Columns beside `images` that datasets would decode: their paths would be opened on the reader's machine."""
+    from datasets.features.features import require_decoding
+
+    for name, feature in features.items():
+        if name != "images" and require_decoding(feature):
+            message = (
+                f"the column {name!r} is declared as {type(feature).__name__}, which datasets would open files for"
+            )
+            yield _problem("contract.decoded_column", message, split, hint="remove it from dataset_info.json")
 
 
 def read_manifest(path: str | Path) -> dict[str, Any]:

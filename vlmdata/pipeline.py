@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from vlmdata.index import ImageTable, Index, IndexWriter
 from vlmdata.ledger import Ledger
 from vlmdata.protocols import Source
 from vlmdata.recipe import Recipe
-from vlmdata.record import Origin, Problem, Rejection
+from vlmdata.record import Problem, RawRecord, Rejection
 from vlmdata.reports.build_report import Findings, build_report
 from vlmdata.scan import Outcome, Scan
 from vlmdata.settings import nearest, refuse
@@ -65,6 +65,7 @@ class Build:
     progress: Progress
     ledger: Ledger = field(default_factory=Ledger)
     findings: Findings = field(default_factory=Findings)
+    partly_rejected: set[tuple[str, int]] = field(default_factory=set)
 
 
 def build(
@@ -129,6 +130,8 @@ def scan(work: Build, quarantine: Quarantine) -> Index:
         work.ledger.rejected_by_rule.update(rejection.rules)
         work.findings.add(rejection.problems)
         quarantine.write(rejection)
+        if rejection.conversation is not None:
+            work.partly_rejected.add((rejection.origin.source, rejection.origin.row))
 
     def warn(problem: Problem) -> None:
         work.ledger.warned_by_rule[problem.rule] += 1
@@ -136,7 +139,7 @@ def scan(work: Build, quarantine: Quarantine) -> Index:
 
     with verifying(work.reader, work.workers) as submit, IndexWriter(work.stage.work) as index:
         outcome = Outcome(index=index, images=images, ledger=work.ledger, reject=reject, warn=warn)
-        running = Scan(convert=CatalogConverter(work.recipe), submit=submit, checks=CHECKS, outcome=outcome)
+        running = Scan(convert=CatalogConverter(work.recipe, warn), submit=submit, checks=CHECKS, outcome=outcome)
         running.run(work.source.shards(), lambda rows: work.progress("scan", rows, None))
     return Index.open(work.stage.work, images)
 
@@ -154,7 +157,7 @@ def assign(work: Build, index: Index, quarantine: Quarantine) -> dict[str, list[
     work.findings.count_groups(work.ledger, (groups[position] for position in kept))
     work.ledger.splits = {split: len(rows) for split, rows in positions.items()}
     for split, rows in positions.items():
-        if not rows:
+        if kept and not rows:
             _warn_empty_split(work, split)
     return positions
 
@@ -178,22 +181,43 @@ def _duplicates(work: Build, index: Index, quarantine: Quarantine) -> dict[int, 
         work.ledger.conversations_accepted -= len(found)
         work.ledger.conversations_deduplicated += len(found)
         return found
-    for position, first in found.items():
-        _reject_duplicate(work, quarantine, Origin(**origins[position].as_py()), (ids[position], ids[first]))
+    at_row: dict[tuple[str, int], list[int]] = {}
+    for position in found:
+        origin = origins[position].as_py()
+        at_row.setdefault((origin["source"], origin["row"]), []).append(position)
+    for entry in _rows_again(work.source, at_row):
+        for position in at_row[entry.origin.source, entry.origin.row]:
+            _reject_duplicate(work, quarantine, entry, (ids[position], ids[found[position]]))
     _settle_rows(work, index, found)
     return found
 
 
-def _reject_duplicate(work: Build, quarantine: Quarantine, origin: Origin, ids: tuple[str, str]) -> None:
-    message = f"text and images equal those of {ids[1]!r}"
-    hint = "drop one, or set duplicates: drop"
+def _rows_again(source: Source, wanted: Mapping[tuple[str, int], Any]) -> Iterator[RawRecord]:
+    """Rows of a source, read once more, since the index does not keep them. Raises OutputError where one is gone."""
+    missing = set(wanted)
+    for shard in source.shards():
+        for entry in shard:
+            place = (entry.origin.source, entry.origin.row)
+            if place in missing and isinstance(entry, RawRecord):
+                missing.discard(place)
+                yield entry
+    if missing:
+        raise OutputError(f"{min(missing)[0]}: changed while the dataset was being built; nothing was published")
+
+
+def _reject_duplicate(work: Build, quarantine: Quarantine, raw: RawRecord, ids: tuple[str, str]) -> None:
     problem = Problem(
-        rule="dataset.duplicate", message=message, source=origin.source, line=origin.line, hint=hint, id=ids[0]
+        rule="dataset.duplicate",
+        message=f"text and images equal those of {ids[1]!r}",
+        source=raw.origin.source,
+        line=raw.origin.line,
+        hint="drop one, or set duplicates: drop",
+        id=ids[0],
     )
-    rejection = Rejection(origin=origin, problems=(problem,), conversation=0, id=ids[0])
+    number = int(ids[0].rpartition("/")[2]) if len(work.recipe.conversations) > 1 else 0
     work.ledger.rejected_by_rule["dataset.duplicate"] += 1
     work.findings.add((problem,))
-    quarantine.write(rejection)
+    quarantine.write(Rejection(origin=raw.origin, problems=(problem,), row=raw.values, conversation=number, id=ids[0]))
 
 
 def _settle_rows(work: Build, index: Index, rejected: dict[int, int]) -> None:
@@ -201,14 +225,14 @@ def _settle_rows(work: Build, index: Index, rejected: dict[int, int]) -> None:
     rows: dict[tuple[str, int], list[bool]] = {}
     for position, origin in enumerate(index.table.column("origin").to_pylist()):
         rows.setdefault((origin["source"], origin["row"]), []).append(position in rejected)
-    touched = [flags for flags in rows.values() if any(flags)]
-    emptied = sum(all(flags) for flags in touched)
+    touched = {place: flags for place, flags in rows.items() if any(flags)}
+    emptied = sum(all(flags) for flags in touched.values())
     ledger = work.ledger
     ledger.conversations_accepted -= len(rejected)
     ledger.conversations_rejected += len(rejected)
     ledger.rows_used -= emptied
     ledger.rows_rejected += emptied
-    ledger.rows_with_rejection += len(touched)
+    ledger.rows_with_rejection += len(touched.keys() - work.partly_rejected)
 
 
 def write(work: Build, index: Index, positions: dict[str, list[int]]) -> list[WrittenFile]:
@@ -274,7 +298,7 @@ def _too_many_rejected(work: Build) -> str:
     share = float(limit.rstrip("%")) / 100 if isinstance(limit, str) else limit if isinstance(limit, float) else None
     most = ledger.rows_read * share if share is not None else float(limit)
     if ledger.rows_with_rejection > most:
-        wanted = limit if share is None or isinstance(limit, str) else f"{share:.0%}"
+        wanted = limit if share is None or isinstance(limit, str) else f"{share * 100:g}%"
         return f"{ledger.rows_with_rejection:,} of {ledger.rows_read:,} rows have a rejection, at most {wanted} may"
     if ledger.conversations_accepted == 0:
         return "not one conversation was accepted"

@@ -6,11 +6,13 @@ What a model sees is decided here: the first frame, turned as EXIF says, alpha l
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")
 """The formats that are opened at all. Pillow knows some forty, and each is a way in for hostile bytes."""
@@ -20,7 +22,25 @@ PIXEL_LIMIT = 89_478_485
 
 BACKGROUND = (255, 255, 255)
 ORIENTATION_TAG = 0x0112
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+TRANSPOSED = frozenset({5, 6, 7, 8})
+"""Orientations under which width and height change places."""
+
 FaultKind = Literal["empty", "lfs_pointer", "html", "not_an_image", "format", "bomb", "truncated", "corrupt"]
+
+DAMAGE = (
+    *(SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, AttributeError, RuntimeError),
+    *(MemoryError, struct.error, zlib.error, UserWarning),
+)
+"""What Pillow raises over damaged headers. It warns of others, which a test run turns into errors."""
 
 LFS_POINTER = b"version https://git-lfs"
 HTML_STARTS = (b"<!doctype", b"<html", b"<head", b"<body", b"<?xml")
@@ -55,13 +75,30 @@ def to_rgb(data: bytes, *, pixel_limit: int = PIXEL_LIMIT) -> Image.Image:
     image = open_image(data, pixel_limit=pixel_limit)
     with pillow_errors(len(data)):
         image.load()
-        upright = ImageOps.exif_transpose(image)
-        return flatten(upright)
+        return flatten(turned(image, orientation(image)))
+
+
+def orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8; 1 where none is given. To be called within `pillow_errors`.
+
+    An EXIF block that asks for a turn must be readable as a whole: datasets writes it anew when it turns an image.
+    """
+    exif = image.getexif()
+    found = exif.get(ORIENTATION_TAG)
+    if found not in TURNS:
+        return 1
+    exif.tobytes()
+    return int(found)
+
+
+def turned(image: Image.Image, orientation: int) -> Image.Image:
+    """An image as it is to be seen."""
+    return image.transpose(TURNS[orientation]) if orientation in TURNS else image
 
 
 def flatten(image: Image.Image) -> Image.Image:
     """An image in any mode as RGB. Alpha is laid on white; 16-bit greys are scaled, where Pillow would clip them."""
-    if image.mode == "RGB":
+    if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith(("I;16", "I")) or image.mode == "F":
         return _scaled_to_8_bits(image).convert("RGB")
@@ -76,7 +113,11 @@ def _scaled_to_8_bits(image: Image.Image) -> Image.Image:
     import numpy as np
 
     values = np.asarray(image, dtype=np.float64)
-    highest = 65535.0 if image.mode.startswith("I") and values.max(initial=0) > 255 else 255.0
+    largest = values.max(initial=0)
+    if image.mode == "F":
+        highest = 1.0 if largest <= 1 else 255.0
+    else:
+        highest = 65535.0 if image.mode.startswith("I;16") or largest > 255 else 255.0
     return Image.fromarray(np.clip(values * 255.0 / highest, 0, 255).astype(np.uint8))
 
 
@@ -103,16 +144,15 @@ def pillow_errors(size: int) -> Iterator[None]:
     """Whatever Pillow raises over bad bytes, as a PixelError with a kind."""
     try:
         yield
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise PixelError("bomb", f"has too many pixels: {error}") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise PixelError("bomb", f"claims to have more than {PIXEL_LIMIT:,} pixels") from None
     except UnidentifiedImageError:
         raise PixelError("not_an_image", f"is not a picture in any of {', '.join(FORMATS)}") from None
     except OSError as error:
         kind: FaultKind = "truncated" if "truncated" in str(error) or "Truncated" in str(error) else "corrupt"
         raise PixelError(kind, f"does not decode: {error} ({size:,} bytes)") from None
-    except (SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, MemoryError) as error:
-        if isinstance(error, PixelError):
-            raise
-        raise PixelError("corrupt", f"does not decode: {error or type(error).__name__} ({size:,} bytes)") from None
-    except (ArithmeticError, AttributeError, RuntimeError) as error:  # struct and zlib errors of damaged headers
-        raise PixelError("corrupt", f"does not decode: {error or type(error).__name__} ({size:,} bytes)") from None
+    except PixelError:
+        raise
+    except DAMAGE as error:
+        words = str(error) or type(error).__name__
+        raise PixelError("corrupt", f"does not decode: {words} ({size:,} bytes)") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -111,7 +111,7 @@ def load_recipe(path: str | Path, set: Mapping[str, Any] | None = None) -> Recip
     settings = override(read_settings(path), set or {})
     problems = check(settings, "recipe.v1")
     refuse(settings.source, problems, RecipeError)
-    refuse(settings.source, _deeper_problems(settings), RecipeError)
+    refuse(settings.source, sorted(_deeper_problems(settings), key=lambda problem: problem.line), RecipeError)
     return _recipe(settings, path.parent)
 
 
@@ -155,7 +155,7 @@ def _parts(user: str | list[str]) -> list[str]:
 def _deeper_problems(settings: Settings) -> list[Problem]:
     """What a schema can't say: templates that don't compile, shares that don't add up, images used without a source."""
     data = settings.data
-    found = [*_template_problems(settings), *_split_problems(settings)]
+    found = [*_dialect_problems(settings), *_template_problems(settings), *_split_problems(settings)]
     has_images = bool(data.get("images", {}).get("from"))
     for index, conversation in enumerate(data["conversations"]):
         count = _parts(conversation["user"]).count(IMAGES)
@@ -170,6 +170,16 @@ def _deeper_problems(settings: Settings) -> list[Problem]:
             message = f"`images` stands {count} times in one turn"
             found.append(settings.problem(place, message, rule="recipe.images", hint="put it in once"))
     return found
+
+
+def _dialect_problems(settings: Settings) -> Iterator[Problem]:
+    """A delimiter or quote that no row could be read with."""
+    source = settings.data["source"]
+    for key in ("delimiter", "quote"):
+        if source.get(key) in {"\n", "\r", "\0"}:
+            yield settings.problem(("source", key), f"found {source[key]!r}, which ends a line or a file")
+    if source.get("quote", '"') == source.get("delimiter", ","):
+        yield settings.problem(("source", "quote"), "is the delimiter too", hint='"" where cells are not quoted')
 
 
 def _template_problems(settings: Settings) -> list[Problem]:

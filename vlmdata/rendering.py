@@ -9,7 +9,7 @@ from typing import Any
 
 from vlmdata.convert.catalog import prompt_messages, references
 from vlmdata.dataset import read_manifest
-from vlmdata.errors import ConfigError
+from vlmdata.errors import ConfigError, ContractError
 from vlmdata.image.folder import ImageFolder, ImageReferenceError
 from vlmdata.recipe import IMAGES, ConversationTemplate, Recipe, recipe_from
 from vlmdata.record import Message, Problem
@@ -33,13 +33,21 @@ def render(rows: Iterable[Mapping[str, Any]], using: Recipe | str | Path, *, con
     a list of image files (paths) or bytes; without it they come from the recipe's columns, below its image root.
     Raises ConfigError with all of a row's problems: columns that are missing, images that can't be read.
     """
-    recipe = using if isinstance(using, Recipe) else recipe_from(read_manifest(using)["recipe"], using)
+    recipe = using if isinstance(using, Recipe) else _recipe_of(using)
     if not 0 <= conversation < len(recipe.conversations):
         raise ConfigError(
             f"the recipe makes {len(recipe.conversations)} conversations a row; there is no {conversation}"
         )
     for number, row in enumerate(rows):
         yield _prompt(row, number, recipe, recipe.conversations[conversation])
+
+
+def _recipe_of(dataset: str | Path) -> Recipe:
+    """The recipe that a dataset's manifest keeps. Raises ContractError where it keeps none."""
+    written = read_manifest(dataset).get("recipe")
+    if not isinstance(written, dict):
+        raise ContractError(f"{dataset}: the manifest holds no recipe, so that there are no templates to render with")
+    return recipe_from(written, dataset)
 
 
 def _prompt(row: Mapping[str, Any], number: int, recipe: Recipe, template: ConversationTemplate) -> Prompt:

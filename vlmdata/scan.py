@@ -33,6 +33,11 @@ class Row:
     rejections: list[Rejection] = field(default_factory=list)
     skip: Skip | None = None
 
+    @property
+    def several(self) -> bool:
+        """Whether the recipe makes several conversations of a row, each with its number behind the row's id."""
+        return len(self.conversations) + len(self.rejections) > 1
+
 
 @dataclass(slots=True, kw_only=True)
 class Outcome:
@@ -118,9 +123,9 @@ class Scan:
         if not row.conversations:
             return
         first = row.conversations[0]
-        earlier = self.seen.setdefault(first.id, row.origin.line)
+        name = first.id.rpartition("/")[0] if row.several else first.id
+        earlier = self.seen.setdefault(name, row.origin.line)
         if earlier != row.origin.line:
-            name = first.id.rpartition("/")[0] if len(row.conversations) > 1 else first.id
             message = f"the id {name!r} stands already in line {earlier}"
             yield _at(row, Problem(rule="id.duplicate", message=message, field="id", hint="ids must be unique"))
         for place, reference in enumerate(first.images):
@@ -181,10 +186,9 @@ class Scan:
 
 
 def _rejected(row: Row, bad: dict[str, list[Problem]]) -> Iterator[Rejection]:
-    several = len(row.conversations) + len(row.rejections) > 1
     for number, conversation in enumerate(row.conversations):
         if conversation.id in bad:
-            suffix = conversation.id.rpartition("/")[2] if several else "0"
+            suffix = conversation.id.rpartition("/")[2] if row.several else "0"
             yield Rejection(
                 origin=row.origin,
                 problems=tuple(bad[conversation.id]),

@@ -11,6 +11,7 @@ import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar, Union
 
@@ -25,6 +26,7 @@ T = TypeVar("T")
 Place = tuple[str | int, ...]
 MAX_PLACES = 50_000
 MAX_DEPTH = 32
+KEY_TAGS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,8 @@ def read_settings(path: Path) -> Settings:
         raise ConfigError(f"{path}: this is a folder, a YAML file was expected") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 at byte {error.start:,}; save the file as UTF-8") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: can't be read: {error.strerror}") from None
     return parse_settings(text, source=str(path))
 
 
@@ -95,7 +99,7 @@ def parse_settings(text: str, *, source: str) -> Settings:
         mark = error.problem_mark or error.context_mark
         where = f"{source}:{mark.line + 1}" if mark else source
         raise ConfigError(f"{where}: not YAML: {error.problem or error.context}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2024-13-45
         raise ConfigError(f"{source}: not YAML: {error}") from None
     except RecursionError:
         raise ConfigError(f"{source}: nested too deeply") from None
@@ -121,6 +125,11 @@ def _walk(node: yaml.Node, place: Place, lines: dict[Place, int], source: str) -
         for key, value in node.value:
             line = key.start_mark.line + 1
             name = str(key.value)
+            if key.tag not in KEY_TAGS:
+                message = f"the key {_shortened(key.value)} is no text;"
+                hint = "put it in quotes"
+                yield Problem(rule="settings.key", message=message, source=source, line=line, hint=hint)
+                continue
             if name in seen:
                 message = f"the key {name!r} stands here twice"
                 yield Problem(rule="settings.duplicate_key", message=message, source=source, line=line)
@@ -128,6 +137,9 @@ def _walk(node: yaml.Node, place: Place, lines: dict[Place, int], source: str) -
             seen.add(name)
             yield from _walk(value, (*place, name), lines, source)
             lines[(*place, name)] = line
+    elif isinstance(node, yaml.ScalarNode) and any("\ud800" <= sign <= "\udfff" for sign in node.value):
+        message, line = "holds half of a surrogate pair, which is no character", node.start_mark.line + 1
+        yield Problem(rule="settings.value", message=message, source=source, line=line, field=dotted(place))
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
             yield from _walk(value, (*place, index), lines, source)
@@ -178,7 +190,17 @@ def check(settings: Settings, schema: str) -> tuple[Problem, ...]:
     problems: list[Problem] = []
     for error in validator(schema).iter_errors(settings.data):
         problems.extend(_explain(settings, error))
+    problems.extend(_not_finite(settings, settings.data, ()))
     return tuple(sorted(dict.fromkeys(problems), key=lambda problem: (problem.line, problem.field)))
+
+
+def _not_finite(settings: Settings, value: Any, place: Place) -> Iterator[Problem]:
+    """Numbers that YAML can write and no schema can refuse: `.nan` and `.inf`."""
+    if isinstance(value, float) and not isfinite(value):
+        yield settings.problem(place, f"found {value}, expected a number")
+    entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, entry in entries:
+        yield from _not_finite(settings, entry, (*place, key))
 
 
 def _explain(settings: Settings, error: ValidationError) -> Iterator[Problem]:
@@ -331,8 +353,8 @@ def _shaped(hint: Any, value: Any) -> Any:
         return tuple(_shaped(arguments[0], entry) for entry in value)
     if origin is not None and isinstance(value, Mapping) and len(arguments) == 2:
         return {key: _shaped(arguments[1], entry) for key, entry in value.items()}
-    if hint is float and isinstance(value, int):
-        return float(value)
+    if hint in (int, float) and isinstance(value, int | float) and not isinstance(value, bool):
+        return hint(value)
     return Path(value) if hint is Path and isinstance(value, str) else value
 
 

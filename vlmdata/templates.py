@@ -6,24 +6,25 @@ behind, so that an empty brand leaves no `Brand: `.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+import difflib
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from math import isnan
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateSyntaxError, Undefined, UndefinedError, nodes
-from jinja2.exceptions import SecurityError
+from jinja2 import TemplateSyntaxError, UndefinedError, nodes
 from jinja2.exceptions import TemplateError as JinjaError
 from jinja2.meta import find_undeclared_variables
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-MISSING, PRESENT = "\ufdd0", "\ufdd1"
-"""Noncharacters (Unicode never assigns them) that mark where a value was printed, taken out again in this file."""
+from vlmdata.template_sandbox import MAX_TEXT, MISSING, PRESENT, Environment, filter_names
 
-MAX_RANGE = 1000
-MAX_TEXT = 200_000
 ROW = "row"
+COMPILE_ERRORS = (TemplateSyntaxError, RecursionError, SyntaxError, MemoryError)
+RENDER_ERRORS = (
+    *(JinjaError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError),
+    *(RecursionError, MemoryError),
+)
 
 
 class TemplateError(ValueError):
@@ -49,79 +50,65 @@ class Template:
             rendered = self._render(values)
         except UndefinedError as error:
             raise TemplateError(f"the template {_short(self.text)!r} asks for what the row has not: {error}") from None
-        except (
-            JinjaError,
-            SecurityError,
-            TypeError,
-            ValueError,
-            ArithmeticError,
-            LookupError,
-            AttributeError,
-        ) as error:
+        except RENDER_ERRORS as error:
             raise TemplateError(f"the template {_short(self.text)!r} fails on this row: {error}") from None
-        if len(rendered) > MAX_TEXT:
-            message = f"the template {_short(self.text)!r} makes {len(rendered):,} characters, at most {MAX_TEXT:,}"
-            raise TemplateError(message)
         return tidy(rendered)
 
 
-def _finalize(value: Any) -> Any:
-    """What stands for a printed value: a mark, and the value unless it is missing."""
-    if value is None:
-        return MISSING
-    return value if isinstance(value, Undefined) else f"{PRESENT}{value}"
-
-
-class _Environment(ImmutableSandboxedEnvironment):
-    """Jinja's sandbox, in which a missing value is None and printing one leaves a mark."""
-
-    def __init__(self) -> None:
-        super().__init__(undefined=StrictUndefined, finalize=_finalize, keep_trailing_newline=False, autoescape=False)
-        self.globals = {"range": _bounded_range}
-
-
-def _bounded_range(*bounds: int) -> range:
-    made = range(*bounds)
-    if len(made) > MAX_RANGE:
-        raise TemplateError(f"range({', '.join(map(str, bounds))}) is longer than {MAX_RANGE:,}")
-    return made
-
-
 @cache
-def _environment() -> _Environment:
-    return _Environment()
+def _environment() -> Environment:
+    return Environment()
 
 
 @cache
 def compile_template(text: str) -> Template:
     """Compile a template. Raises TemplateError with the line where its syntax is wrong."""
-    tree = _parsed(text)
-    compiled = _environment().from_string(text)
-    return Template(text, _names(tree), lambda values: compiled.render(_context(values)))
+    return _compiled(text, text)
 
 
 @cache
 def compile_expression(text: str) -> Template:
     """Compile a condition such as `active == '1'`; it renders to `True` or `False`. Raises TemplateError."""
-    wrapped = f"{{{{ True if ({text}) else False }}}}"
-    tree = _parsed(wrapped)
-    compiled = _environment().from_string(wrapped)
-    return Template(text, _names(tree), lambda values: compiled.render(_context(values)))
-
-
-def _context(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {**values, ROW: values}
-
-
-def _parsed(text: str) -> nodes.Template:
     try:
-        return _environment().parse(text)
-    except TemplateSyntaxError as error:
-        raise TemplateError(
-            f"not a Jinja template: {error.message} (line {error.lineno})", "see docs on templates"
-        ) from None
-    except RecursionError:
-        raise TemplateError("not a Jinja template: nested too deeply") from None
+        _environment().compile_expression(text)
+    except COMPILE_ERRORS as error:
+        raise _not_a_template(error, "a condition") from None
+    return _compiled(text, f"{{{{ True if ({text}\n) else False }}}}")
+
+
+def _compiled(text: str, source: str) -> Template:
+    try:
+        tree = _environment().parse(source)
+        compiled = _environment().from_string(source)
+    except COMPILE_ERRORS as error:
+        raise _not_a_template(error, "a Jinja template") from None
+    return Template(text, _names(tree), lambda values: _bounded(compiled.generate({**values, ROW: values})))
+
+
+def _bounded(pieces: Iterable[str]) -> str:
+    """The pieces put together; given up as soon as they are too long."""
+    kept: list[str] = []
+    size = 0
+    for piece in pieces:
+        kept.append(piece)
+        size += len(piece)
+        if size > MAX_TEXT:
+            raise ValueError(f"it makes more than {MAX_TEXT:,} characters")
+    return "".join(kept)
+
+
+def _not_a_template(error: Exception, wanted: str) -> TemplateError:
+    if not isinstance(error, TemplateSyntaxError):
+        return TemplateError(f"not {wanted}: nested too deeply")
+    words, line = str(error.message), error.lineno
+    hint = (
+        "write {{ column }}, or {{ row['Column name'] }} where the name has spaces" if wanted != "a condition" else ""
+    )
+    if words.startswith("No filter named"):
+        name = words.split("'")[1]
+        near = difflib.get_close_matches(name, filters := filter_names(), n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"the filters are {', '.join(filters)}"
+    return TemplateError(f"not {wanted}: {words.removesuffix('.')} (line {line})", hint)
 
 
 def _names(tree: nodes.Template) -> frozenset[str]:

@@ -75,7 +75,7 @@ def roles_in_order(roles: list[str]) -> bool:
 
 def _row_problems(batch: pa.RecordBatch, row: int, images: int) -> Iterator[Problem]:
     record = {name: batch.column(name)[row].as_py() for name in ("id", "messages", "origin")}
-    messages: list[dict[str, Any]] = record["messages"] or []
+    messages: list[dict[str, Any]] = [turn or {"role": None, "content": None} for turn in record["messages"] or []]
 
     def problem(rule: str, message: str, where: str, hint: str) -> Problem:
         origin = record["origin"] or {}
@@ -100,6 +100,7 @@ def _row_problems(batch: pa.RecordBatch, row: int, images: int) -> Iterator[Prob
             yield problem("text.empty", f"the {turn['role']} turn is empty", f"messages[{index}]", EMPTY_HINT)
         for number, part in enumerate(turn["content"] or []):
             where = f"messages[{index}].content[{number}]"
+            part = part or {"type": None, "text": None}  # noqa: PLW2901
             parts += part["type"] == "image"
             if part["type"] == "text" and not (part["text"] or "").strip():
                 yield problem("text.empty", f"the {turn['role']} turn is empty", f"messages[{index}]", EMPTY_HINT)

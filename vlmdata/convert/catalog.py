@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any
 
@@ -19,6 +19,7 @@ class CatalogConverter:
     """Rows to conversations by a recipe. It counts the rows it has let through, for `source.limit`."""
 
     recipe: Recipe
+    warn: Callable[[Problem], None] = lambda _: None
     _passed: int = 0
     _equal_rows: dict[bytes, int] = field(default_factory=dict)
 
@@ -43,6 +44,7 @@ class CatalogConverter:
             yield Skip(origin=raw.origin, reason=f"where: {self.recipe.source.where}")
             return
         self._passed += 1
+        self._warn_of_images_left_out(raw, values)
         yield from self._conversations(raw, values)
 
     def _wanted(self, values: Mapping[str, Any]) -> bool:
@@ -84,14 +86,20 @@ class CatalogConverter:
             message = f"{count} images, expected at most {images.max}"
             yield _problem(raw, "images.too_many", where, message, "or set images.over: first")
 
+    def _warn_of_images_left_out(self, raw: RawRecord, values: Mapping[str, Any]) -> None:
+        most = self.recipe.images.max
+        count = len(references(values, self.recipe.images.columns))
+        if most is not None and count > most:
+            problem = _problem(raw, "images.over", "images", f"{count} images, the first {most} are used", "")
+            self.warn(replace(problem, severity="warning"))
+
     def _conversations(self, raw: RawRecord, values: Mapping[str, Any]) -> Iterator[Conversation | Rejection]:
         row_id = self._row_id(raw, values)
-        images = references(values, self.recipe.images.columns)[: self.recipe.images.max]
         templates = self.recipe.conversations
         for number, template in enumerate(templates):
             name = f"{row_id}/{number}" if len(templates) > 1 else row_id
             try:
-                yield self._conversation(raw, values, name, images, template)
+                yield self._conversation(raw, values, template, id=name, row_id=row_id)
             except TemplateError as error:
                 problem = _problem(raw, "text.template", f"conversations[{number}]", error.message, error.hint)
                 yield Rejection(origin=raw.origin, problems=(problem,), row=raw.values, conversation=number, id=name)
@@ -100,20 +108,22 @@ class CatalogConverter:
         self,
         raw: RawRecord,
         values: Mapping[str, Any],
-        name: str,
-        images: tuple[str, ...],
         template: ConversationTemplate,
+        *,
+        id: str,
+        row_id: str,
     ) -> Conversation:
         recipe = self.recipe
+        images = references(values, recipe.images.columns)[: recipe.images.max]
         group = values[recipe.group] if recipe.group is not None else None
         tags = {column: _text(values[column]) for column in recipe.tags}
         tags |= {tag: compile_template(text)(values) for tag, text in template.tags.items()}
         return Conversation(
-            id=name,
+            id=id,
             messages=(*prompt_messages(template, values, len(images)), _answer(template, values)),
             images=images,
             origin=raw.origin,
-            group=_text(group) if group is not None else name.rpartition("/")[0] or name,
+            group=_text(group) if group is not None else row_id,
             tags={tag: value for tag, value in tags.items() if value},
             fields={column: _text(values[column]) for column in recipe.fields if values[column] is not None},
         )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path, PureWindowsPath
 
 from vlmdata.errors import SourceError
+
+ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://|data:", re.IGNORECASE)
 
 
 class ImageReferenceError(ValueError):
@@ -28,6 +30,7 @@ class ImageFolder:
     root: Path
     byte_limit: int
     _real_root: str = field(init=False)
+    _listings: dict[Path, dict[str, str]] = field(init=False, default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         if not self.root.is_dir():
@@ -68,29 +71,30 @@ class ImageFolder:
         """A file of the same folder whose name differs in case, extension, Unicode form or a backslash only."""
         wanted = Path(reference.replace("\\", "/"))
         if ".." not in wanted.parts:
-            listing = _listing(self.root / wanted.parent)
+            listing = self._listing(self.root / wanted.parent)
             near = listing.get(_folded(wanted.name)) or listing.get(_folded(wanted.stem))
             if near:
                 candidate = (wanted.parent / near).as_posix()
                 return f"did you mean {candidate!r}? names are matched to the letter"
         return "put the file there, or correct the row"
 
-
-@lru_cache(maxsize=64)
-def _listing(folder: Path) -> dict[str, str]:
-    """The names of a folder's files by what they are without case and Unicode form, with and without the extension."""
-    try:
-        names = sorted(entry.name for entry in folder.iterdir())
-    except OSError:
-        return {}
-    return {_folded(Path(name).stem): name for name in names} | {_folded(name): name for name in names}
+    def _listing(self, folder: Path) -> dict[str, str]:
+        """The names of a folder's files by what they are without case and Unicode form, with and without extension."""
+        if folder not in self._listings:
+            try:
+                names = sorted((entry.name for entry in folder.iterdir()), reverse=True)
+            except OSError:
+                names = []
+            stems = {_folded(Path(name).stem): name for name in names}
+            self._listings[folder] = stems | {_folded(name): name for name in names}
+        return self._listings[folder]
 
 
 def _refuse_shape(reference: str) -> None:
     """Raise ImageReferenceError for a reference that no listing of the root could hold."""
     if "\0" in reference:
         raise ImageReferenceError("images.outside", f"{reference!r} holds a NUL character")
-    if reference.lower().startswith(("http://", "https://", "ftp://", "s3://", "gs://", "data:")):
+    if ADDRESS.match(reference):
         message = f"{reference[:120]!r} is an address, and nothing is downloaded"
         raise ImageReferenceError("images.url", message, "download the file and give its path below the image root")
     windows = PureWindowsPath(reference)

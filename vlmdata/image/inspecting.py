@@ -12,33 +12,30 @@ import xxhash
 from PIL import Image
 
 from vlmdata.pixels import (
-    ORIENTATION_TAG,
     PIXEL_LIMIT,
+    TRANSPOSED,
     PixelError,
     flatten,
     open_image,
+    orientation,
     pillow_errors,
     refuse_bomb,
     refuse_other_bytes,
+    turned,
 )
 from vlmdata.record import ImageInfo, Inspected
 
 Verify = Literal["full", "header"]
 JPEG_START = b"\xff\xd8\xff"
 DHASH_SIDE = 8
-HARMLESS = ("extraneous bytes before marker", "Invalid SOS parameters")
-"""What libjpeg warns of and every viewer shows rightly; other warnings mean that pixels are missing or guessed."""
-
-TRANSPOSED = frozenset({5, 6, 7, 8})
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+FOR_PILLOW = (
+    "colorspace",
+    "color conversion",
+    "unsupported",
+    "extraneous bytes before marker",
+    "invalid sos parameters",
+)
+"""Complaints after which Pillow decides, by decoding the whole picture: CMYK, and what every viewer shows rightly."""
 
 
 def fingerprint(data: bytes) -> str:
@@ -66,13 +63,13 @@ def _inspect_jpeg(data: bytes, verify: Verify, pixel_limit: int) -> tuple[int, i
     """JPEG through libjpeg-turbo's strict decoder at 1/8 of the size, which finds what Pillow's `verify` does not."""
     try:
         height, width, _, _ = simplejpeg.decode_jpeg_header(data, strict=False)
-    except ValueError:
+    except (ValueError, KeyError):  # KeyError: a header without a colour space, of a file cut inside it
         return _inspect_with_pillow(data, verify, pixel_limit)
     refuse_bomb(width, height, pixel_limit)
-    turn = _orientation(data)
+    turn = _jpeg_orientation(data)
     dhash = None
     if verify == "full":
-        dhash = dhash_of(_turned(_strict_grey(data, pixel_limit), turn))
+        dhash = dhash_of(turned(_strict_grey(data, pixel_limit), turn))
     if turn in TRANSPOSED:
         width, height = height, width
     return width, height, "JPEG", dhash
@@ -80,34 +77,28 @@ def _inspect_jpeg(data: bytes, verify: Verify, pixel_limit: int) -> tuple[int, i
 
 def _strict_grey(data: bytes, pixel_limit: int) -> Image.Image:
     try:
-        return _decode_grey(data, strict=True)
+        return _decode_grey(data)
     except ValueError as error:
         message = str(error)
-    if any(words in message for words in HARMLESS):
-        return _decode_grey(data, strict=False)
     if "premature end" in message.lower():
         raise PixelError("truncated", f"is truncated: the data ends before the picture does ({len(data):,} bytes)")
-    if "colorspace" in message.lower() or "color conversion" in message.lower() or "unsupported" in message.lower():
+    if any(words in message.lower() for words in FOR_PILLOW):
         image = open_image(data, pixel_limit=pixel_limit)
         with pillow_errors(len(data)):
             return flatten(image).convert("L")
     raise PixelError("corrupt", f"is damaged: {message.strip()} ({len(data):,} bytes)")
 
 
-def _decode_grey(data: bytes, *, strict: bool) -> Image.Image:
+def _decode_grey(data: bytes) -> Image.Image:
     grey: Any = simplejpeg.decode_jpeg(
-        data, colorspace="GRAY", fastdct=True, fastupsample=True, min_height=1, min_width=1, min_factor=8, strict=strict
+        data, colorspace="GRAY", fastdct=True, fastupsample=True, min_height=1, min_width=1, min_factor=8, strict=True
     )
     return Image.fromarray(np.ascontiguousarray(grey[..., 0]))
 
 
-def _orientation(data: bytes) -> int:
-    """The EXIF orientation, 1 to 8; 1 where there is none or the EXIF block is damaged."""
-    try:
-        with pillow_errors(len(data)), Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
-            return int(image.getexif().get(ORIENTATION_TAG, 1))
-    except (PixelError, ValueError, TypeError):
-        return 1
+def _jpeg_orientation(data: bytes) -> int:
+    with pillow_errors(len(data)), Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+        return orientation(image)
 
 
 def _inspect_with_pillow(data: bytes, verify: Verify, pixel_limit: int) -> tuple[int, int, str, str | None]:
@@ -118,17 +109,12 @@ def _inspect_with_pillow(data: bytes, verify: Verify, pixel_limit: int) -> tuple
         dhash = None
         if verify == "full":
             image.load()
-        turn = int(image.getexif().get(ORIENTATION_TAG, 1))
+        turn = orientation(image)
         if verify == "full":
-            dhash = dhash_of(_turned(flatten(image).convert("L"), turn))
+            dhash = dhash_of(turned(flatten(image).convert("L"), turn))
     if turn in TRANSPOSED:
         width, height = height, width
     return width, height, image_format, dhash
-
-
-def _turned(image: Image.Image, orientation: int) -> Image.Image:
-    turn = _TURNS.get(orientation)
-    return image if turn is None else image.transpose(turn)
 
 
 def dhash_of(grey: Image.Image) -> str:

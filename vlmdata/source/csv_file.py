@@ -11,6 +11,7 @@ import csv
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
@@ -20,7 +21,7 @@ from typing import Any, Literal, TextIO
 from vlmdata.errors import SourceError
 from vlmdata.recipe import SourceConfig
 from vlmdata.record import Origin, Problem, RawRecord, Rejection, Skip
-from vlmdata.source.physical_lines import MAX_LINE, Line, PhysicalLines, original_bytes, undecoded
+from vlmdata.source.physical_lines import MAX_LINE, Line, PhysicalLines, original_bytes, undecoded, undecoded_words
 
 SHAPE = str.maketrans(dict.fromkeys("0123456789", "0"))
 
@@ -70,16 +71,20 @@ class CsvSource:
                 yield self._row(taken, row)
             shard.lines_read = lines.count
 
-    def _opened(self) -> TextIO:
+    @contextmanager
+    def _opened(self) -> Iterator[TextIO]:
         path = self._config.path
         try:
-            return path.open(encoding=self._config.encoding, errors="vlmdata-mark", newline="")
+            with path.open(encoding=self._config.encoding, errors="vlmdata-mark", newline="") as file:
+                yield file
         except FileNotFoundError:
             raise SourceError(f"{self._name}: there is no such file ({path})") from None
         except OSError as error:
             raise SourceError(f"{self._name}: can't be read: {error.strerror}") from None
         except LookupError:
             raise SourceError(f"{self._name}: unknown encoding {self._config.encoding!r}") from None
+        except UnicodeError as error:
+            raise SourceError(f"{self._name}: can't be read as {self._config.encoding}: {error}") from None
 
     def _header(self, records: _Records) -> tuple[str, ...]:
         taken = records.next()
@@ -123,8 +128,7 @@ class CsvSource:
 
     def _fault(self, taken: Taken) -> tuple[str, str, str]:
         if undecoded(taken.text):
-            bad = original_bytes(next(c for c in taken.text if undecoded(c)), self._config.encoding)
-            message = f"byte 0x{bad.hex()} is not {self._config.encoding}"
+            message = f"{undecoded_words(taken.text)} is not {self._config.encoding}"
             return "csv.encoding", message, "save the file in one encoding, or set source.encoding"
         if "\0" in taken.text:
             return "csv.nul", "the row holds a NUL character", "remove it; a UTF-16 file needs source.encoding: utf-16"
@@ -180,7 +184,7 @@ class _Records:
             elif len(taken.cells) != self.width:
                 yield self._ragged(taken)
             elif len(taken.lines) > 1 and self._swallowed(taken.lines):
-                yield self._resync("every line of this record reads as a row of its own", taken.lines)
+                yield self._resync("the lines after it read as rows of their own", taken.lines)
             else:
                 yield taken
 
@@ -219,10 +223,16 @@ class _Records:
         return Taken(taken.lines, None, "csv.ragged", message, RAGGED_HINT)
 
     def _swallowed(self, lines: list[Line]) -> bool:
-        """Whether each line of a record looks like a row: the header's width, and a first cell of the same shape."""
-        rows = [line.text.rstrip("\r\n").split(self.config.delimiter) for line in lines]
-        same_width = self.width > 2 and all(len(row) == self.width for row in rows)
-        return same_width and len({_shape(row[0]) for row in rows}) == 1
+        """Whether lines inside a record look like rows: the header's width, and a first cell of the same shape.
+
+        One such line is enough where the shape is as telling as that of `SKU-17`, else all of them must look so.
+        """
+        shape = _shape(lines[0].text.split(self.config.delimiter)[0])
+        rows = [line.text.rstrip("\r\n").split(self.config.delimiter) for line in lines[1:]]
+        alike = [len(row) == self.width and _shape(row[0]) == shape for row in rows]
+        if len(shape) > 2:
+            return self.width > 1 and any(alike)
+        return self.width > 2 and all(alike)
 
     def _is_row(self, line: Line) -> bool:
         """Whether a physical line by itself reads as a row of the header's width, more than one cell wide."""

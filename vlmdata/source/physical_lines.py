@@ -7,8 +7,12 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TextIO
 
+BYTE_ORDER_MARK = "\ufeff"
 MARK_FIRST, MARK_LAST = "\udc00", "\udcff"
 """A byte that does not decode stands in the text as U+DC00 plus its value, in any encoding."""
+
+SURROGATE_FIRST, SURROGATE_LAST = "\ud800", "\udfff"
+"""No text holds these; a few encodings, such as UTF-7, let the other halves of surrogate pairs through."""
 
 MAX_LINE = 16_000_000
 """The longest physical line that is read as one, in characters; what follows counts as a line of its own."""
@@ -27,17 +31,30 @@ def undecoded(text: str) -> bool:
     """Whether a text holds bytes that did not decode."""
     if text.isascii():
         return False
-    return any(MARK_FIRST <= character <= MARK_LAST for character in text)
+    return any(SURROGATE_FIRST <= character <= SURROGATE_LAST for character in text)
+
+
+def undecoded_words(text: str) -> str:
+    """The first thing in a text that did not decode: `byte 0xf6`, or a half of a surrogate pair."""
+    character = next(c for c in text if SURROGATE_FIRST <= c <= SURROGATE_LAST)
+    if MARK_FIRST <= character <= MARK_LAST:
+        return f"byte 0x{ord(character) - 0xDC00:02x}"
+    return f"half of a surrogate pair (U+{ord(character):04X})"
 
 
 def original_bytes(text: str, encoding: str) -> bytes:
     """The bytes that a marked text was read from."""
-    return b"".join(
-        bytes([ord(character) - 0xDC00])
-        if MARK_FIRST <= character <= MARK_LAST
-        else character.encode(_without_bom(encoding), errors="surrogatepass")
-        for character in text
-    )
+    name = _without_bom(encoding)
+    return b"".join(_original(character, name) for character in text)
+
+
+def _original(character: str, encoding: str) -> bytes:
+    if MARK_FIRST <= character <= MARK_LAST:
+        return bytes([ord(character) - 0xDC00])
+    try:
+        return character.encode(encoding, errors="surrogatepass")
+    except UnicodeError:  # an encoding with shift states, in which a character depends on those before it
+        return character.encode("utf-8", errors="surrogatepass")
 
 
 def _without_bom(encoding: str) -> str:
@@ -69,7 +86,7 @@ class PhysicalLines:
         if not text:
             return None
         self.count += 1
-        return Line(self.count, text)
+        return Line(self.count, text.removeprefix(BYTE_ORDER_MARK) if self.count == 1 else text)
 
     @property
     def waiting(self) -> int:

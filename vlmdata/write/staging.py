@@ -14,7 +14,9 @@ from filelock import FileLock, Timeout
 
 from vlmdata.errors import OutputError
 
-MANIFEST = "manifest.json"
+MANIFEST, REPORT = "manifest.json", "report.json"
+REPLACED = ".being-replaced"
+"""Stands in an output while a new one takes its place, so that a later run knows whose folder `OUT.old` is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +33,18 @@ class Stage:
 
     def publish(self) -> None:
         """Put the folder in the output's place. An output that is there already goes, once the new one is in place."""
-        swap(self.folder, self.out)
+        old = beside(self.out, ".old")
+        if self.out.exists():
+            (self.out / REPLACED).touch()
+            self.out.rename(old)
+        self.folder.rename(self.out)
+        discard(old, self.out)
 
     def publish_refusal(self) -> Path:
         """Put the folder beside the output as `OUT.rejected` and leave the output alone."""
         target = beside(self.out, ".rejected")
-        swap(self.folder, target)
+        discard(target, self.out)
+        self.folder.rename(target)
         return target
 
 
@@ -45,24 +53,32 @@ def beside(out: Path, suffix: str) -> Path:
     return out.with_name(f"{out.name}{suffix}")
 
 
-def swap(new: Path, target: Path) -> None:
-    """Rename `new` to `target`; what was there is kept as `target.old` until the new one is in place."""
-    old = beside(target, ".old")
-    if target.exists():
-        shutil.rmtree(old, ignore_errors=True)
-        target.rename(old)
-    new.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+def hidden(out: Path, suffix: str) -> Path:
+    """`data/shop` with the suffix `.building` is `data/.shop.building`."""
+    return out.with_name(f".{out.name}{suffix}")
+
+
+def discard(folder: Path, out: Path) -> None:
+    """Delete a folder of ours. It is renamed first, so that a deletion cut short leaves nothing that looks whole."""
+    if folder.exists():
+        shutil.rmtree(hidden(out, ".discarded"), ignore_errors=True)
+        folder.rename(hidden(out, ".discarded"))
+        shutil.rmtree(hidden(out, ".discarded"), ignore_errors=True)
 
 
 def repair(out: Path) -> None:
-    """Finish a swap that was interrupted: an old output without a new one goes back into its place."""
+    """Finish a replacement that was interrupted: an old output without a new one goes back into its place.
+
+    Only a folder that holds the mark of a replacement is touched: `OUT.old` may as well be someone's own copy.
+    """
     old = beside(out, ".old")
-    if old.is_dir() and (old / MANIFEST).is_file():
+    if (old / REPLACED).is_file():
         if out.exists():
-            shutil.rmtree(old)
+            discard(old, out)
         else:
             old.rename(out)
+    if out.is_dir():
+        (out / REPLACED).unlink(missing_ok=True)
 
 
 @contextmanager
@@ -74,11 +90,11 @@ def staged(out: Path, *, replace: bool) -> Iterator[Stage]:
     out = Path(os.path.abspath(out))  # noqa: PTH100  (resolve() would follow a link at out itself)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        lock_file = out.with_name(f".{out.name}.lock")
+        lock_file = hidden(out, ".lock")
         with FileLock(lock_file, timeout=0):
             repair(out)
             _refuse_existing(out, replace)
-            stage = Stage(out.with_name(f".{out.name}.building"), out)
+            stage = Stage(hidden(out, ".building"), out)
             try:
                 _clear(stage)
                 stage.folder.mkdir()
@@ -96,9 +112,15 @@ def staged(out: Path, *, replace: bool) -> Iterator[Stage]:
 def _clear(stage: Stage) -> None:
     shutil.rmtree(stage.folder, ignore_errors=True)
     shutil.rmtree(stage.work, ignore_errors=True)
+    shutil.rmtree(hidden(stage.out, ".discarded"), ignore_errors=True)
 
 
 def _refuse_existing(out: Path, replace: bool) -> None:
+    rejected, old = beside(out, ".rejected"), beside(out, ".old")
+    if rejected.exists() and not (rejected / REPORT).is_file():
+        raise OutputError(f"{rejected}: is in the way, since a refused build would put its report there")
+    if out.is_symlink():
+        raise OutputError(f"{out}: is a symbolic link; name the folder that it points to")
     if not out.exists():
         return
     if not replace:
@@ -106,6 +128,10 @@ def _refuse_existing(out: Path, replace: bool) -> None:
     if not out.is_dir() or (any(out.iterdir()) and not _is_ours(out)):
         raise OutputError(
             f"{out}: is not a dataset that vlmdata made, so --replace leaves it alone; choose another --out"
+        )
+    if old.exists():
+        raise OutputError(
+            f"{old}: is in the way, since {out.name} is kept there while it is replaced; move it elsewhere"
         )
 
 

@@ -1,0 +1,1 @@
+"""A catalog looked at: what its columns hold, where its photos are, and a recipe written from that."""

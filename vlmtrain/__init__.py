@@ -1,0 +1,35 @@
+"""Fine-tunes, measures and merges vision-language models on datasets of vlmdata. Importing it imports no torch."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from vlmdata.version import __version__
+
+if TYPE_CHECKING:
+    from vlmtrain.collate import Collator
+    from vlmtrain.config import RunConfig, load_run
+    from vlmtrain.run import evaluate, generate, merge, sft
+
+__all__ = ["Collator", "RunConfig", "__version__", "evaluate", "generate", "load_run", "merge", "sft"]
+
+_HOMES = {
+    "Collator": "vlmtrain.collate",
+    "RunConfig": "vlmtrain.config",
+    "load_run": "vlmtrain.config",
+    "evaluate": "vlmtrain.run",
+    "generate": "vlmtrain.run",
+    "merge": "vlmtrain.run",
+    "sft": "vlmtrain.run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'vlmtrain' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,152 @@
+"""Conversations -> input ids, pixels and labels: the only place where labels are masked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from vlmdata.record import Problem
+from vlmtrain.data import pictures
+from vlmtrain.errors import BudgetError, TemplateError
+from vlmtrain.family import family_of_processor
+from vlmtrain.turns import Rendered, Replacement, Row, Template, answer_spans, asked, image_parts, row_name
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
+    from transformers import BatchFeature, ProcessorMixin
+
+    from vlmtrain.protocols import ModelFamily
+
+IGNORED = -100
+
+
+class Collator:
+    """Rows of the record contract as a batch for training, or for asking.
+
+    Labels cover the assistant's text and the token that ends its turn, in every assistant turn, and nothing else.
+    Nothing is cut: a row over `max_length` tokens raises BudgetError. It works as the `data_collator` of a stock
+    `trl.SFTTrainer` too.
+    """
+
+    def __init__(
+        self,
+        processor: ProcessorMixin,
+        *,
+        max_length: int | None = None,
+        last_turn_only: bool = False,
+        family: ModelFamily | None = None,
+    ) -> None:
+        self.processor = processor
+        self.max_length = max_length
+        self.last_turn_only = last_turn_only
+        self.family = family or family_of_processor(processor)
+        self.template = Template(processor)
+        self._image_ids = sorted(self.family.image_token_ids(processor))
+
+    def __call__(self, rows: Sequence[Row]) -> BatchFeature:
+        """A right-padded training batch: `input_ids`, `attention_mask`, `labels` [rows, tokens], and the pixels.
+
+        Raises TemplateError or BudgetError, with the rows' ids.
+        """
+        rendered = [self.template.conversation(row, last_turn_only=self.last_turn_only) for row in rows]
+        batch, replacements = self._processed(rows, rendered, padding_side="right")
+        self._check_lengths(rendered, batch["attention_mask"])
+        batch["labels"] = self._labels(rendered, batch, replacements)
+        return batch
+
+    def prompts(self, rows: Sequence[Row]) -> BatchFeature:
+        """A left-padded batch that asks for each row's last answer, with the pixels that the prompt shows.
+
+        Raises TemplateError, with the row's id.
+        """
+        cut = [_asked_row(row) for row in rows]
+        batch, _ = self._processed(cut, [self.template.prompt(row) for row in cut], padding_side="left")
+        return batch
+
+    def _processed(
+        self, rows: Sequence[Row], rendered: Sequence[Rendered], *, padding_side: str
+    ) -> tuple[BatchFeature, list[list[Replacement]]]:
+        """The processor's batch, and where it expanded the placeholders of each row."""
+        images = [self._pictures(row) for row in rows]
+        self._check_mixture(rendered, images)
+        options = {"sanitize_control_tokens": True} if any(each.marked for each in rendered) else {}
+        if self.family.expands_placeholders:
+            options["return_text_replacement_offsets"] = True
+        try:
+            batch: BatchFeature = self.processor(
+                text=[each.text for each in rendered],
+                images=images if any(images) else None,
+                padding=True,
+                padding_side=padding_side,
+                add_special_tokens=False,
+                return_tensors="pt",
+                **options,
+            )
+        except ValueError as error:
+            names = ", ".join(each.id for each in rendered)
+            raise TemplateError(f"{type(self.processor).__name__} refuses a row of {names}: {error}") from error
+        offsets = batch.pop("text_replacement_offsets", None) or [[] for _ in rendered]
+        return batch, [[_replacement(each) for each in row] for row in offsets]
+
+    def _pictures(self, row: Row) -> list[Image.Image]:
+        found = pictures(row)
+        placeholders = image_parts(row["messages"])
+        if len(found) != placeholders:
+            raise TemplateError(f"{row_name(row)}: {placeholders} image parts in the messages, {len(found)} images")
+        return found
+
+    def _check_mixture(self, rendered: Sequence[Rendered], images: Sequence[Sequence[Any]]) -> None:
+        if not self.family.mixes_text_only and any(images) and not all(images):
+            without = [each.id for each, shown in zip(rendered, images, strict=True) if not shown]
+            raise TemplateError(
+                f"{self.family.name} can't take rows with and without images in one batch; "
+                f"without: {', '.join(without)}; take train.batch_size 1, or leave these rows out"
+            )
+
+    def _check_lengths(self, rendered: Sequence[Rendered], attention_mask: torch.Tensor) -> None:
+        if self.max_length is None:
+            return
+        lengths = attention_mask.sum(dim=1).tolist()
+        problems = [
+            over_budget(each.id, length, self.max_length)
+            for each, length in zip(rendered, lengths, strict=True)
+            if length > self.max_length
+        ]
+        if problems:
+            raise BudgetError(f"{len(problems)} of {len(rendered)} rows of a batch are over the budget", problems)
+
+    def _labels(
+        self, rendered: Sequence[Rendered], batch: BatchFeature, replacements: Sequence[Sequence[Replacement]]
+    ) -> torch.Tensor:
+        import torch
+
+        ids = batch["input_ids"]
+        labels = torch.full_like(ids, IGNORED)
+        lengths = batch["attention_mask"].sum(dim=1).tolist()
+        rows = zip(rendered, replacements, lengths, strict=True)
+        for index, (each, replaced, length) in enumerate(rows):
+            whole = ids[index, :length].numpy()
+            for start, end in answer_spans(each, whole, replaced, self.template.tokenizer):
+                labels[index, start:end] = ids[index, start:end]
+        shown = torch.isin(labels, torch.tensor(self._image_ids, dtype=ids.dtype))
+        return labels.masked_fill_(shown, IGNORED)
+
+
+def over_budget(name: str, length: int, most: int) -> Problem:
+    """The problem of a row that has more tokens than it may."""
+    hint = "raise budget.max_length, lower budget.max_pixels, or leave the row out: nothing is cut"
+    return Problem(
+        rule="budget.max_length", message=f"{length:,} tokens, at most {most:,} fit", id=name, source=name, hint=hint
+    )
+
+
+def _asked_row(row: Row) -> dict[str, Any]:
+    """The row without its last answer, and without the images that only the answer shows."""
+    messages = asked(row["messages"])
+    return {**row, "messages": messages, "images": list(row["images"] or ())[: image_parts(messages)]}
+
+
+def _replacement(found: Mapping[str, Any]) -> Replacement:
+    start, end = found["span"]
+    return Replacement(start=start, end=end, text=found["replacement"])

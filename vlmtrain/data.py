@@ -1,0 +1,79 @@
+"""Opens a dataset, its contract verified before any pixel is decoded, and chooses rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from vlmdata.errors import ContractError
+from vlmdata.settings import nearest
+from vlmtrain.errors import RunError
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict
+    from PIL import Image
+
+
+def open_dataset(path: Path) -> DatasetDict:
+    """The splits of a built dataset, images left as bytes. Raises ContractError where the contract is broken."""
+    import datasets
+
+    import vlmdata
+
+    opened: DatasetDict = vlmdata.open(path)
+    return datasets.DatasetDict({name: _undecoded(split) for name, split in opened.items()})
+
+
+def _undecoded(split: Dataset) -> Dataset:
+    """The same memory-mapped rows, images as bytes. `cast_column` would write every image to the disk again."""
+    import datasets
+
+    info = split.info.copy()
+    bytes_only = datasets.List(datasets.Image(decode=False))
+    info.features = datasets.Features({**split.features, "images": bytes_only})
+    return datasets.Dataset(split.data, info=info, split=split.split)
+
+
+def choose(dataset: Mapping[str, Dataset], split: str, limit: int | None = None) -> Dataset:
+    """A split, or its first rows. Raises RunError with the splits that there are."""
+    if split not in dataset:
+        there = ", ".join(f"{name} ({len(rows):,} rows)" for name, rows in dataset.items())
+        hint = nearest(split, list(dataset))
+        raise RunError(f"the dataset has no split {split!r}; it has {there}. {hint}".rstrip())
+    rows = dataset[split]
+    if len(rows) == 0:
+        raise RunError(f"the split {split!r} is empty")
+    return rows if limit is None or limit >= len(rows) else rows.select(range(limit))
+
+
+def dataset_fingerprint(path: Path) -> str:
+    """The fingerprint that the build wrote into manifest.json. Raises ContractError where there is none."""
+    try:
+        manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+        return cast(str, manifest["fingerprint"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise ContractError(
+            f"{path}: no manifest.json with a fingerprint ({reason}); build it with `vlmdata build`"
+        ) from None
+
+
+def pictures(row: Mapping[str, Any]) -> list[Image.Image]:
+    """The row's images in RGB, in the order of its image parts.
+
+    Bytes are decoded by vlmdata.pixels, as everywhere; pictures that `datasets` decoded already are only flattened.
+    """
+    from vlmdata import pixels
+
+    found = []
+    for index, image in enumerate(row["images"] or ()):
+        if not isinstance(image, Mapping):
+            found.append(pixels.flatten(image))
+            continue
+        try:
+            found.append(pixels.to_rgb(image["bytes"]))
+        except pixels.PixelError as error:
+            raise ContractError(f"{row.get('id', '')} images[{index}]: {error}") from None
+    return found

@@ -1,0 +1,206 @@
+"""The adapter folded into the model that it was trained on, and the proof that the merged model answers the same.
+
+By default the 4-bit base is dequantised and the adapter added to that: these are the weights that were trained with and
+measured. Adding it to the original weights instead shifts the logits by about 1 (a random model, nf4), because the
+adapter also learned to make up for the rounding of the base.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vlmtrain.errors import ModelError
+from vlmtrain.family import family_of
+from vlmtrain.model import LoadedModel
+
+if TYPE_CHECKING:
+    import torch
+
+    from vlmtrain.generation import Answer
+
+MERGE_FILE = "merge.json"
+MOST_LOGITS = 32_000_000
+"""How many logits are kept for the comparison: 128 MB of float32, 210 answer tokens of a vocabulary of 152,000."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behaviour:
+    """What a model does on some rows: its answers, and its logits [tokens, vocabulary] over the reference answers."""
+
+    answers: tuple[Answer, ...]
+    logits: Mapping[int, torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """How far the merged model behaves as the adapter on its base did.
+
+    `equal` of `rows` greedy answers are the same text; `differing` are the ids of the others.
+    `largest_logit_difference` is over `logit_tokens` tokens of the reference answers, and `logit_deviation` the
+    standard deviation of these logits, to judge it by; `same_likeliest` is the share of tokens where both find the
+    same one likeliest.
+    """
+
+    rows: int
+    equal: int
+    differing: tuple[str, ...]
+    logit_tokens: int = 0
+    largest_logit_difference: float = 0.0
+    logit_deviation: float = 0.0
+    same_likeliest: float = 1.0
+
+    @property
+    def share(self) -> float:
+        """The share of equal answers, 0 to 1."""
+        return self.equal / self.rows if self.rows else 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeResult:
+    """A merged model: where it lies, how it was made, its size in bytes, and its agreement with the adapter."""
+
+    path: Path
+    base: str
+    onto: str
+    dtype: str
+    parameters: int
+    size_bytes: int
+    agreement: Agreement | None
+
+
+def dequantised(loaded: LoadedModel) -> LoadedModel:
+    """The base with its 4-bit weights written out in the precision it computes in; as it is where it has none.
+
+    Must come before the adapter is attached. Changes the model in place, and clears its quantization_config.
+    """
+    model: Any = loaded.model
+    if getattr(model, "hf_quantizer", None) is None:
+        return loaded
+    _refuse_packed(model)
+    with _quietly():
+        plain = model.dequantize(dtype=loaded.dtype)
+    plain.eval()
+    return dataclasses.replace(loaded, model=plain, quantisation="dequantised")
+
+
+def _refuse_packed(model: torch.nn.Module) -> None:
+    """Weights that bitsandbytes repacked for a CPU dequantise into noise, without a word."""
+    for name, module in model.named_modules():
+        state = getattr(getattr(module, "weight", None), "quant_state", None)
+        if getattr(state, "packing_format_for_cpu", False):
+            raise ModelError(
+                f"{name}: bitsandbytes has repacked its 4-bit weights for this CPU; load the base anew to merge"
+            )
+
+
+def merged(loaded: LoadedModel) -> LoadedModel:
+    """The model with its adapter folded in. Raises ModelError where nothing is attached, or numbers are not finite."""
+    model: Any = loaded.model
+    if not hasattr(model, "merge_and_unload"):
+        raise ModelError("there is no adapter on this model to merge")
+    try:
+        plain = model.merge_and_unload(safe_merge=True)
+    except ValueError as error:
+        raise ModelError(f"the merged weights are not finite: {error}") from None
+    for parameter in plain.parameters():
+        parameter.data = parameter.data.to(loaded.dtype)  # trained copies of modules can be in another one
+    plain.eval()
+    return dataclasses.replace(loaded, model=plain)
+
+
+def save_merged(loaded: LoadedModel, folder: Path) -> None:
+    """Write model and processor so that AutoModelForImageTextToText and AutoProcessor load them, as safetensors.
+
+    The weights are in the dtype that the run computed in: bfloat16, but for runs with `load: fp32`.
+    """
+    loaded.model.save_pretrained(folder)
+    loaded.processor.save_pretrained(folder)
+
+
+def load_merged(folder: Path, device: torch.device, attention: str) -> LoadedModel:
+    """A merged folder as anyone would load it: by plain transformers, in the dtype that it was saved in."""
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    model = AutoModelForImageTextToText.from_pretrained(
+        folder,
+        dtype="auto",
+        device_map={"": str(device)},
+        attn_implementation=attention,
+        use_safetensors=True,
+        local_files_only=True,
+    )
+    model.eval()
+    return LoadedModel(
+        model=model,
+        processor=AutoProcessor.from_pretrained(folder, local_files_only=True),
+        family=family_of(model.config.model_type),
+        device=device,
+        dtype=model.dtype,
+        quantisation="not quantised",
+        attention=attention,
+    )
+
+
+def agreement(before: Behaviour, after: Behaviour) -> Agreement:
+    """The behaviour of the adapter on its base against that of the merged model, on the same rows."""
+    import torch
+
+    pairs = list(zip(before.answers, after.answers, strict=True))
+    differing = tuple(mine.id for mine, theirs in pairs if mine.text != theirs.text)
+    if not before.logits:
+        return Agreement(rows=len(pairs), equal=len(pairs) - len(differing), differing=differing)
+    mine = torch.cat(list(before.logits.values()))
+    theirs = torch.cat([after.logits[index] for index in before.logits])
+    return Agreement(
+        rows=len(pairs),
+        equal=len(pairs) - len(differing),
+        differing=differing,
+        logit_tokens=len(mine),
+        largest_logit_difference=(mine - theirs).abs().max().item(),
+        logit_deviation=mine.std().item(),
+        same_likeliest=(mine.argmax(-1) == theirs.argmax(-1)).float().mean().item(),
+    )
+
+
+def bounded(logits: Iterable[tuple[int, torch.Tensor, torch.Tensor]]) -> dict[int, torch.Tensor]:
+    """The first rows' logits, as many as memory is meant for, and at least one row's; moved to the CPU."""
+    kept: dict[int, torch.Tensor] = {}
+    room = MOST_LOGITS
+    for index, values, _ in logits:
+        if kept and values.numel() > room:
+            break
+        kept[index] = values.cpu()
+        room -= values.numel()
+    return kept
+
+
+def write_merge(result: MergeResult, folder: Path, setup: Mapping[str, Any]) -> None:
+    """Write merge.json: how the model was merged, from what, and how far it agrees with the adapter."""
+    data = dataclasses.asdict(result)
+    data.pop("path")
+    text = json.dumps({**data, **setup}, ensure_ascii=False, indent=2, allow_nan=False)
+    (folder / MERGE_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def size_of(folder: Path) -> int:
+    """The bytes of the weights in a folder."""
+    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without what transformers logs at each dequantisation; it says nothing that was not asked for here."""
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)

@@ -1,0 +1,314 @@
+"""The base model and its processor, as this machine can hold them; 4-bit loading; the adapter."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vlmtrain.config import PARTS, ModelConfig, Part, RunConfig
+from vlmtrain.errors import ModelError
+from vlmtrain.family import family_of, family_of_processor
+
+if TYPE_CHECKING:
+    import torch
+    from peft import LoraConfig
+    from transformers import PreTrainedModel, ProcessorMixin
+
+    from vlmtrain.protocols import ModelFamily
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """A model ready to train or answer, with its processor, and what was chosen for it on this machine."""
+
+    model: PreTrainedModel
+    processor: ProcessorMixin
+    family: ModelFamily
+    device: torch.device
+    dtype: torch.dtype
+    quantisation: str
+    attention: str
+    commit: str | None = None
+    notes: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        """One line: device, precision, quantisation and attention, and why where it is not plain."""
+        dtype = str(self.dtype).removeprefix("torch.")
+        chosen = [
+            f"{self.family.name} on {self.device}",
+            f"{self.quantisation}, {dtype} compute",
+            f"{self.attention} attention",
+        ]
+        return ", ".join([*chosen, *self.notes])
+
+
+def load_processor(config: RunConfig) -> ProcessorMixin:
+    """The base model's processor, with the run's pixel budget in its own settings. Raises ModelError."""
+    from transformers import AutoProcessor, ProcessorMixin
+
+    with _explained(config.model):
+        processor = AutoProcessor.from_pretrained(config.model.base, **_origin(config.model))
+    if not isinstance(processor, ProcessorMixin) or not hasattr(processor, "image_processor"):
+        kind = type(processor).__name__
+        raise ModelError(
+            f"{config.model.base}: its processor is a {kind}, which takes no images; expected a vision-language model"
+        )
+    family_of_processor(processor).set_pixels(processor, config.budget.min_pixels, config.budget.max_pixels)
+    if processor.tokenizer.pad_token is None:
+        processor.tokenizer.pad_token = processor.tokenizer.eos_token
+    return processor
+
+
+def load_base(config: RunConfig, *, device: str | None = None) -> LoadedModel:
+    """The base model in the precision of the run file, in evaluation mode, with its processor. Raises ModelError."""
+    import torch
+
+    processor = load_processor(config)
+    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    dtype, notes = _compute_dtype(config.model, place)
+    family = _family(config.model)
+    model = _load_weights(config.model, place, dtype, config.model.attention or family.attention)
+    keep_cpu_weights_unpacked(model)
+    model.eval()
+    return LoadedModel(
+        model=model,
+        processor=processor,
+        family=family,
+        device=place,
+        dtype=dtype,
+        quantisation="nf4 with double quantisation" if config.model.load == "nf4" else "not quantised",
+        attention=str(model.config._attn_implementation),
+        commit=getattr(model.config, "_commit_hash", None),
+        notes=notes,
+    )
+
+
+def _family(model: ModelConfig) -> ModelFamily:
+    from transformers import AutoConfig
+
+    with _explained(model):
+        return family_of(AutoConfig.from_pretrained(model.base, **_origin(model)).model_type)
+
+
+def _compute_dtype(model: ModelConfig, device: torch.device) -> tuple[torch.dtype, tuple[str, ...]]:
+    """What the device computes in, and a word on it where it is not what was asked."""
+    import torch
+
+    if model.load == "fp32":
+        return torch.float32, ()
+    if device.type != "cuda":
+        return torch.bfloat16, ()
+    if torch.cuda.is_bf16_supported(including_emulation=False):
+        torch.set_float32_matmul_precision("high")
+        return torch.bfloat16, ("TF32 where float32 is multiplied",)
+    if model.load == "bf16":
+        raise ModelError(f"model.load: {torch.cuda.get_device_name()} has no bfloat16; take nf4 or fp32")
+    return torch.float16, ("no bfloat16 on this device",)
+
+
+def _load_weights(
+    model: ModelConfig, device: torch.device, dtype: torch.dtype, attention: str | None
+) -> PreTrainedModel:
+    from transformers import AutoModelForImageTextToText
+
+    with _explained(model), library_noise():
+        loaded: PreTrainedModel = AutoModelForImageTextToText.from_pretrained(
+            model.base,
+            dtype=dtype,
+            device_map={"": str(device)},
+            attn_implementation=attention,
+            quantization_config=_nf4(dtype) if model.load == "nf4" else None,
+            use_safetensors=True,
+            **_origin(model),
+        )
+    return loaded
+
+
+def _nf4(dtype: torch.dtype) -> Any:
+    """4-bit NormalFloat with double quantisation (Dettmers et al. 2023, arXiv 2305.14314, section 3).
+
+    No skip list is given: the library's own keeps the output head and tied weights as they are, and a list of ours
+    would replace it.
+    """
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
+
+
+def keep_cpu_weights_unpacked(model: torch.nn.Module) -> None:
+    """Stop bitsandbytes from repacking 4-bit weights in place when the model answers on a CPU with AVX512-BF16.
+
+    Packed weights can't be trained on, fail for layers narrower than 64, and merge into nonsense
+    (bitsandbytes 0.50 nn/modules.py, Linear4bit.forward).
+    """
+    from bitsandbytes.nn import Linear4bit
+
+    for module in model.modules():
+        if isinstance(module, Linear4bit):
+            module.support_avx512bf16_for_cpu = False
+
+
+def lora_config(config: RunConfig, model: PreTrainedModel, family: ModelFamily) -> LoraConfig:
+    """The adapter's settings, its targets as explicit module names. Raises ModelError for a part without any."""
+    from peft import LoraConfig
+
+    save = list(config.lora.modules_to_save)
+    tied = bool(getattr(model.config.get_text_config(), "tie_word_embeddings", False))
+    return LoraConfig(
+        r=config.lora.r,
+        lora_alpha=config.lora.alpha,
+        lora_dropout=config.lora.dropout,
+        target_modules=target_modules(config.lora.targets, model, family),
+        modules_to_save=_found_modules(save, model) or None,
+        ensure_weight_tying=tied and bool(save),
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+
+
+def target_modules(targets: Sequence[Part] | str, model: PreTrainedModel, family: ModelFamily) -> list[str]:
+    """The full names of the linear layers that get an adapter; the output head is never one.
+
+    Raises ModelError where a part of the model matches no layer.
+    """
+    linear = list(_linear_layers(model))
+    if targets == "all-linear":
+        return linear
+    chosen: list[str] = []
+    for part in (part for part in PARTS if part in targets):
+        found = [name for name in linear if part_of(name, family) == part]
+        if not found:
+            paths = ", ".join(family.parts[part]) if part in family.parts else "nothing"
+            message = f"lora.targets: {part!r} matches no linear layer of {type(model).__name__} (looked below {paths})"
+            raise ModelError(message)
+        chosen += found
+    return chosen
+
+
+def _linear_layers(model: PreTrainedModel) -> Iterator[str]:
+    """Not torch's own attention: it reads the weights of its layers past their forward, and past any adapter."""
+    from torch.nn import Linear
+    from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
+
+    head = model.get_output_embeddings()
+    for name, module in model.named_modules():
+        if (
+            isinstance(module, Linear)
+            and not isinstance(module, NonDynamicallyQuantizableLinear)
+            and module is not head
+        ):
+            yield name
+
+
+def part_of(name: str, family: ModelFamily) -> Part | None:
+    """The part of the model that a module belongs to: the one with the longest path above it."""
+    held = [
+        (len(path), part)
+        for part in PARTS
+        for path in family.parts.get(part, ())
+        if name == path or name.startswith(f"{path}.")
+    ]
+    return max(held)[1] if held else None
+
+
+def _found_modules(names: Sequence[str], model: PreTrainedModel) -> list[str]:
+    known = [name for name, _ in model.named_modules()]
+    for wanted in names:
+        if not any(name == wanted or name.endswith(f".{wanted}") for name in known):
+            raise ModelError(f"lora.modules_to_save: {type(model).__name__} has no module {wanted!r}")
+    return list(names)
+
+
+def save_adapter(model: Any, folder: Path, config: RunConfig, commit: str | None) -> None:
+    """Write the adapter as safetensors. A base that is a folder is named relative to the adapter's."""
+    base = config.model.base
+    settings = model.peft_config["default"]
+    settings.base_model_name_or_path = os.path.relpath(base, folder) if config.model.is_local else base
+    settings.revision = commit or config.model.revision
+    model.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
+    (folder / "README.md").unlink(missing_ok=True)
+
+
+def attach_adapter(loaded: LoadedModel, folder: Path) -> LoadedModel:
+    """The model with a trained adapter on it, in evaluation mode. Reads safetensors only. Raises ModelError."""
+    from peft import PeftModel
+
+    if not (folder / "adapter_model.safetensors").is_file():
+        raise ModelError(f"{folder}: holds no adapter_model.safetensors; `vlmtrain sft` makes it")
+    with library_noise():
+        model = PeftModel.from_pretrained(loaded.model, str(folder), use_safetensors=True)
+    model.eval()
+    return dataclasses.replace(loaded, model=model)
+
+
+def _origin(model: ModelConfig) -> dict[str, Any]:
+    return {"revision": model.revision or "main", "trust_remote_code": model.trust_remote_code}
+
+
+@contextmanager
+def library_noise() -> Iterator[None]:
+    """Silence the warnings of the libraries that say nothing about this run, and only those."""
+    with warnings.catch_warnings():
+        # TRL's and transformers' own use of names that transformers renames in its version 6
+        warnings.filterwarnings("ignore", message=".*gradient_checkpointing.*", category=FutureWarning)
+        yield
+
+
+@contextmanager
+def _explained(model: ModelConfig) -> Iterator[None]:
+    """What the Hub and the loaders raise, as a ModelError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise ModelError(_reason(model, error)) from error
+    except ValueError as error:
+        where = ": this folder holds no model that transformers can load" if model.is_local else ": can't be loaded"
+        raise ModelError(f"{model.base}{where}: {error}") from error
+
+
+def _reason(model: ModelConfig, error: OSError) -> str:
+    from huggingface_hub import errors, is_offline_mode
+
+    causes = list(_causes(error))
+    page = f"https://huggingface.co/{model.base}"
+    if model.is_local:
+        return f"{model.base}: this folder holds no model that transformers can load: {error}"
+    if any(isinstance(cause, errors.GatedRepoError) for cause in causes) or _status(causes) in {401, 403}:
+        return (
+            f"{model.base}: the Hub refuses access. Accept the licence on {page} with your account, "
+            "and put a token of that account into the environment variable HF_TOKEN"
+        )
+    if any(isinstance(cause, errors.RevisionNotFoundError) for cause in causes):
+        return f"{model.base}: there is no revision {model.revision!r}; see {page}/commits/main"
+    if any(isinstance(cause, errors.RepositoryNotFoundError) for cause in causes):
+        return f"{model.base}: no such model on the Hub, or it is private: see {page}, or set HF_TOKEN"
+    if is_offline_mode():
+        return f"{model.base}: not on this machine, and HF_HUB_OFFLINE forbids the download; unset it"
+    if any(isinstance(cause, errors.LocalEntryNotFoundError | ConnectionError) for cause in causes):
+        return f"{model.base}: not on this machine, and the Hub can't be reached: {causes[-1]}"
+    return f"{model.base}: can't be loaded: {error}"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _status(causes: Sequence[BaseException]) -> int | None:
+    for cause in causes:
+        status = getattr(getattr(cause, "response", None), "status_code", None)
+        if isinstance(status, int):
+            return status
+    return None
