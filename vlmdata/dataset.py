@@ -62,11 +62,19 @@ def data_files(path: Path) -> list[DataFile]:
     if not (path / "dataset_dict.json").is_file():
         raise ContractError(f"{path}: is no dataset that was built: it has no dataset_dict.json", [])
     found = []
-    for split in _json(path / "dataset_dict.json").get("splits", []):
+    for split in _list(path / "dataset_dict.json", "splits"):
         _refuse_name(path, split)
-        for entry in _json(path / split / "state.json").get("_data_files", []):
-            _refuse_name(path, entry["filename"])
-            found.append(DataFile(split, path / split / entry["filename"]))
+        for entry in _list(path / split / "state.json", "_data_files"):
+            name = entry.get("filename") if isinstance(entry, dict) else entry
+            _refuse_name(path, name)
+            found.append(DataFile(split, path / split / name))
+    return found
+
+
+def _list(path: Path, key: str) -> list[Any]:
+    found = _json(path).get(key)
+    if not isinstance(found, list):
+        raise ContractError(f"{path}: a list was expected under {key!r}")
     return found
 
 

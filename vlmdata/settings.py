@@ -154,14 +154,21 @@ def override(settings: Settings, changes: Mapping[str, Any]) -> Settings:
     problems = []
     for path, value in changes.items():
         try:
-            parsed = yaml.safe_load(value) if isinstance(value, str) else value
-            _put(data, path, parsed)
-        except (KeyError, IndexError, TypeError, ValueError, yaml.YAMLError):
+            _put(data, path, _parsed(value) if isinstance(value, str) else value)
+        except (KeyError, IndexError, TypeError, ValueError):
             message = f"{path!r} leads to no setting of this file"
             problems.append(Problem(rule="settings.override", message=message, source=settings.source))
     if problems:
         raise ConfigError(f"--set: {_count(problems)}", problems)
     return dataclasses.replace(settings, data=data)
+
+
+def _parsed(text: str) -> Any:
+    """A value as YAML reads it; a text that is no YAML, such as a template in braces, stands for itself."""
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return text
 
 
 def _put(data: dict[str, Any], path: str, value: Any) -> None:
@@ -264,6 +271,8 @@ def _words(error: ValidationError) -> tuple[str, str]:
         return f"found {found!r}, expected one of {_listed([str(choice) for choice in wanted])}", hint or about
     if error.validator == "const":
         return f"found {found!r}, expected {wanted!r}", about
+    if error.validator == "pattern" and about:
+        return f"found {_shortened(found)}, expected {about}", ""
     limits = {
         "minimum": "at least",
         "maximum": "at most",

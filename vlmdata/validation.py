@@ -15,6 +15,7 @@ from vlmdata.check.messages import CHECKS
 from vlmdata.dataset import DataFile, data_files, open_dataset, read_manifest, verify_contract
 from vlmdata.errors import ContractError
 from vlmdata.image.inspecting import inspect
+from vlmdata.image.verifying import RULES
 from vlmdata.pixels import PIXEL_LIMIT, PixelError
 from vlmdata.record import Problem, Severity
 
@@ -123,7 +124,7 @@ def _verdict(data: pa.Scalar) -> dict[str, Any] | PixelError:
 
 def _disagreements(verdict: dict[str, Any] | PixelError, info: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
     if isinstance(verdict, PixelError):
-        yield f"images.{verdict.kind}", f"the image {verdict.message}"
+        yield RULES[verdict.kind], f"the image {verdict.message}"
         return
     for name, value in verdict.items():
         stored = (info or {}).get(name)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vlmdata.record import Problem
-from vlmtrain.collate import IGNORED, Collator, over_budget
-from vlmtrain.errors import BudgetError, TemplateError
-from vlmtrain.turns import Rendered, Replacement, Row, answer_spans, encode, expanded, image_parts, row_name
+from vlmtrain.errors import BudgetError, TemplateError, over_budget
+from vlmtrain.turns import IGNORED, Rendered, Replacement, Row, answer_spans, encode, expanded, image_parts, row_name
+
+if TYPE_CHECKING:
+    from vlmtrain.collate import Collator
 
 Size = tuple[int, int]
 REPORT_EVERY = 1000
@@ -88,7 +90,7 @@ def _measure_whole(row: Row, sizes: Sequence[Size], collator: Collator) -> RowLe
     """
     from PIL import Image
 
-    unbounded = Collator(collator.processor, last_turn_only=collator.last_turn_only, family=collator.family)
+    unbounded = collator.without_bound()
     batch = unbounded([{**row, "images": [Image.new("RGB", (width, height)) for height, width in sizes]}])
     learned = int((batch["labels"] != IGNORED).sum())
     return RowLength(id=row_name(row), tokens=int(batch["attention_mask"].sum()), learned=learned, images=len(sizes))

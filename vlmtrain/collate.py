@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from vlmdata.record import Problem
-from vlmtrain.data import pictures
-from vlmtrain.errors import BudgetError, TemplateError
+from vlmtrain.errors import BudgetError, TemplateError, over_budget
 from vlmtrain.family import family_of_processor
-from vlmtrain.turns import Rendered, Replacement, Row, Template, answer_spans, asked, image_parts, row_name
+from vlmtrain.pictures import pictures
+from vlmtrain.turns import IGNORED, Rendered, Replacement, Row, Template, answer_spans, asked, image_parts, row_name
 
 if TYPE_CHECKING:
     import torch
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from transformers import BatchFeature, ProcessorMixin
 
     from vlmtrain.protocols import ModelFamily
-
-IGNORED = -100
 
 
 class Collator:
@@ -43,6 +40,10 @@ class Collator:
         self.family = family or family_of_processor(processor)
         self.template = Template(processor)
         self._image_ids = sorted(self.family.image_token_ids(processor))
+
+    def without_bound(self) -> Collator:
+        """The same collator, for rows of any length."""
+        return Collator(self.processor, last_turn_only=self.last_turn_only, family=self.family)
 
     def __call__(self, rows: Sequence[Row]) -> BatchFeature:
         """A right-padded training batch: `input_ids`, `attention_mask`, `labels` [rows, tokens], and the pixels.
@@ -131,14 +132,6 @@ class Collator:
                 labels[index, start:end] = ids[index, start:end]
         shown = torch.isin(labels, torch.tensor(self._image_ids, dtype=ids.dtype))
         return labels.masked_fill_(shown, IGNORED)
-
-
-def over_budget(name: str, length: int, most: int) -> Problem:
-    """The problem of a row that has more tokens than it may."""
-    hint = "raise budget.max_length, lower budget.max_pixels, or leave the row out: nothing is cut"
-    return Problem(
-        rule="budget.max_length", message=f"{length:,} tokens, at most {most:,} fit", id=name, source=name, hint=hint
-    )
 
 
 def _asked_row(row: Row) -> dict[str, Any]:

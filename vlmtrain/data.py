@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from vlmdata.errors import ContractError
 from vlmdata.settings import nearest
@@ -13,7 +13,6 @@ from vlmtrain.errors import RunError
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
-    from PIL import Image
 
 
 def open_dataset(path: Path) -> DatasetDict:
@@ -58,22 +57,3 @@ def dataset_fingerprint(path: Path) -> str:
         raise ContractError(
             f"{path}: no manifest.json with a fingerprint ({reason}); build it with `vlmdata build`"
         ) from None
-
-
-def pictures(row: Mapping[str, Any]) -> list[Image.Image]:
-    """The row's images in RGB, in the order of its image parts.
-
-    Bytes are decoded by vlmdata.pixels, as everywhere; pictures that `datasets` decoded already are only flattened.
-    """
-    from vlmdata import pixels
-
-    found = []
-    for index, image in enumerate(row["images"] or ()):
-        if not isinstance(image, Mapping):
-            found.append(pixels.flatten(image))
-            continue
-        try:
-            found.append(pixels.to_rgb(image["bytes"]))
-        except pixels.PixelError as error:
-            raise ContractError(f"{row.get('id', '')} images[{index}]: {error}") from None
-    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vlmdata.errors import ConfigError, VlmError
+from vlmdata.record import Problem
 
 
 class RunError(ConfigError):
@@ -29,3 +30,11 @@ class TrainingError(VlmError):
     """A training that had to stop: a loss that is no number, or no memory left."""
 
     exit_code = 1
+
+
+def over_budget(name: str, length: int, most: int) -> Problem:
+    """The problem of a row that has more tokens than it may."""
+    hint = "raise budget.max_length, lower budget.max_pixels, or leave the row out: nothing is cut"
+    return Problem(
+        rule="budget.max_length", message=f"{length:,} tokens, at most {most:,} fit", id=name, source=name, hint=hint
+    )

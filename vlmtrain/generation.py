@@ -13,16 +13,17 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from vlmtrain.turns import IGNORED
+
 if TYPE_CHECKING:
     import torch
     from transformers import GenerationConfig
 
     from vlmtrain.collate import Collator
-    from vlmtrain.model import LoadedModel
+    from vlmtrain.loaded import LoadedModel
 
 Row = Mapping[str, Any]
 Progress = Callable[[int], None]
-IGNORED = -100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlmtrain.errors import ModelError
 from vlmtrain.family import family_of
-from vlmtrain.model import LoadedModel
+from vlmtrain.loaded import LoadedModel
 
 if TYPE_CHECKING:
     import torch

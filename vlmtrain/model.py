@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlmtrain.config import PARTS, ModelConfig, Part, RunConfig
 from vlmtrain.errors import ModelError
 from vlmtrain.family import family_of, family_of_processor
+from vlmtrain.loaded import LoadedModel
+from vlmtrain.quiet import library_noise
 
 if TYPE_CHECKING:
     import torch
@@ -21,31 +21,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, ProcessorMixin
 
     from vlmtrain.protocols import ModelFamily
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadedModel:
-    """A model ready to train or answer, with its processor, and what was chosen for it on this machine."""
-
-    model: PreTrainedModel
-    processor: ProcessorMixin
-    family: ModelFamily
-    device: torch.device
-    dtype: torch.dtype
-    quantisation: str
-    attention: str
-    commit: str | None = None
-    notes: tuple[str, ...] = ()
-
-    def describe(self) -> str:
-        """One line: device, precision, quantisation and attention, and why where it is not plain."""
-        dtype = str(self.dtype).removeprefix("torch.")
-        chosen = [
-            f"{self.family.name} on {self.device}",
-            f"{self.quantisation}, {dtype} compute",
-            f"{self.attention} attention",
-        ]
-        return ", ".join([*chosen, *self.notes])
 
 
 def load_processor(config: RunConfig) -> ProcessorMixin:
@@ -254,15 +229,6 @@ def attach_adapter(loaded: LoadedModel, folder: Path) -> LoadedModel:
 
 def _origin(model: ModelConfig) -> dict[str, Any]:
     return {"revision": model.revision or "main", "trust_remote_code": model.trust_remote_code}
-
-
-@contextmanager
-def library_noise() -> Iterator[None]:
-    """Silence the warnings of the libraries that say nothing about this run, and only those."""
-    with warnings.catch_warnings():
-        # TRL's and transformers' own use of names that transformers renames in its version 6
-        warnings.filterwarnings("ignore", message=".*gradient_checkpointing.*", category=FutureWarning)
-        yield
 
 
 @contextmanager

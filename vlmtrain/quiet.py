@@ -1,7 +1,7 @@
-"""What the libraries say on a terminal, silenced for the command line in this one place.
+"""What is set for the libraries: their noise, and for the command line their environment, in this one place.
 
-Only what says nothing about the user's run: progress bars of loading, deprecations inside the libraries, hints. Their
-errors reach the user as exceptions. Nothing here is used from Python, where the caller's own settings hold.
+Only what says nothing about the user's run is silenced: progress bars of loading, deprecations inside the libraries,
+hints. Their errors reach the user as exceptions.
 """
 
 from __future__ import annotations
@@ -9,19 +9,37 @@ from __future__ import annotations
 import logging
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 LOGGERS = ("transformers", "trl", "datasets", "peft", "accelerate", "bitsandbytes", "huggingface_hub")
+DEFAULTS = {
+    "TRANSFORMERS_VERBOSITY": "error",
+    "DATASETS_VERBOSITY": "error",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",  # those of transformers follow it
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    # Threads that wait for each other sleep. Spinning, two of them beside another program on a machine of two cores
+    # made a training eight times slower.
+    "OMP_WAIT_POLICY": "PASSIVE",
+}
 
 
 def quiet_environment() -> None:
-    """Before any library is imported. A variable that the user set is left alone."""
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("DATASETS_VERBOSITY", "error")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # those of transformers follow it
-    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    for name in LOGGERS:
-        logging.getLogger(name).setLevel(logging.ERROR)
+    """For the command line, before any library is imported. A variable that the user set is left alone."""
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    for logger in LOGGERS:
+        logging.getLogger(logger).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
+
+
+@contextmanager
+def library_noise() -> Iterator[None]:
+    """While it lasts, the libraries' warnings that say nothing about this run are silent, and only those."""
+    with warnings.catch_warnings():
+        # TRL's, peft's and transformers' own use of names that transformers renames in its version 6
+        warnings.filterwarnings("ignore", message=".*gradient_checkpointing.*", category=FutureWarning)
+        yield

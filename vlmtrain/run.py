@@ -47,15 +47,17 @@ from vlmtrain.merging import (
     write_merge,
 )
 from vlmtrain.metric import find as find_metrics
-from vlmtrain.model import LoadedModel, attach_adapter, load_base, load_processor, save_adapter
+from vlmtrain.model import attach_adapter, load_base, load_processor, lora_config, save_adapter
 from vlmtrain.publishing import staged
 
 if TYPE_CHECKING:
     import torch
+    from transformers import ProcessorMixin
 
     from vlmtrain.budget import Budget
-    from vlmtrain.protocols import Metric
-    from vlmtrain.train import Rows, TrainResult
+    from vlmtrain.loaded import LoadedModel
+    from vlmtrain.protocols import Metric, ModelFamily
+    from vlmtrain.train import Learner, Rows, TrainResult
 
 Progress = Callable[[str], None]
 Row = Mapping[str, Any]
@@ -92,12 +94,30 @@ def sft(config: RunConfig | Path | str, *, replace: bool = False, on_progress: P
         tell(f"loading {config.model.base}; the first time it is downloaded")
         loaded = load_base(config)
         tell(loaded.describe())
-        model, result = train(config, loaded, rows, folder, on_progress)
+        model, result = train(config, _learner(config, loaded), rows, folder, on_progress)
         save_adapter(model, folder / ADAPTER_FOLDER, config, loaded.commit)
         save_run(dataclasses.replace(config, output=folder), folder)
         manifest = train_manifest(config, loaded, result, fingerprint)
         (folder / TRAIN_FILE).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return SftResult(output=config.output, adapter=config.output / ADAPTER_FOLDER, training=result)
+
+
+def _learner(config: RunConfig, loaded: LoadedModel) -> Learner:
+    from vlmtrain.train import Learner
+
+    return Learner(
+        loaded=loaded,
+        lora=lora_config(config, loaded.model, loaded.family),
+        collator=_collator(config, loaded.processor, loaded.family, max_length=config.budget.max_length),
+    )
+
+
+def _collator(
+    config: RunConfig, processor: ProcessorMixin, family: ModelFamily | None = None, *, max_length: int | None = None
+) -> Collator:
+    """How the run turns rows into batches."""
+    last = config.train is not None and config.train.last_turn_only
+    return Collator(processor, max_length=max_length, last_turn_only=last, family=family)
 
 
 def _training_rows(config: RunConfig) -> Rows:
@@ -113,11 +133,7 @@ def _check_budget(config: RunConfig, rows: Rows, tell: Progress) -> None:
     """Measure every row that will be trained on or validated, before any weights are loaded."""
     from vlmtrain.budget import check_budget
 
-    measure = Collator(
-        load_processor(config),
-        max_length=config.budget.max_length,
-        last_turn_only=config.train is not None and config.train.last_turn_only,
-    )
+    measure = _collator(config, load_processor(config), max_length=config.budget.max_length)
     for split in (rows.train, rows.validation):
         if split is not None:
             rows_only = split.remove_columns("images")
@@ -132,7 +148,8 @@ def _check_mixture(found: Budget, collator: Collator, config: RunConfig) -> None
     if mixed and not collator.family.mixes_text_only and config.train is not None and config.train.batch_size > 1:
         raise RunError(
             f"{collator.family.name} can't take rows with and without images in one batch, and "
-            f"{found.without_images:,} of {found.rows:,} rows have none; take train.batch_size 1, or leave these rows out"
+            f"{found.without_images:,} of {found.rows:,} rows have none; "
+            "take train.batch_size 1, or leave these rows out"
         )
 
 
@@ -244,8 +261,7 @@ class _Asker:
 
     @classmethod
     def of(cls, loaded: LoadedModel, config: RunConfig, tell: Progress | None) -> _Asker:
-        last = config.train is not None and config.train.last_turn_only
-        collator = Collator(loaded.processor, last_turn_only=last, family=loaded.family)
+        collator = _collator(config, loaded.processor, loaded.family)
         return cls(loaded=loaded, collator=collator, settings=_generation(config), tell=tell)
 
     def answers(self, rows: Sequence[Row], name: str) -> list[Answer]:
@@ -378,8 +394,3 @@ def _new_rows(config: RunConfig, rows: Iterable[Mapping[str, Any]]) -> Iterator[
 
 def _loaded(config: RunConfig | Path | str) -> RunConfig:
     return config if isinstance(config, RunConfig) else load_run(config)
-
-
-def _needs_training(config: RunConfig) -> None:
-    if config.train is None:
-        raise RunError(f"the run has no `train` section, so there is nothing to train for {config.output}")

@@ -12,14 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlmdata.version import __version__
-from vlmtrain.collate import IGNORED, Collator
 from vlmtrain.config import RunConfig, TrainConfig, as_data
 from vlmtrain.errors import TrainingError
-from vlmtrain.model import LoadedModel, library_noise, lora_config
+from vlmtrain.quiet import library_noise
+from vlmtrain.turns import IGNORED
 
 if TYPE_CHECKING:
     import torch
     from datasets import Dataset
+    from peft import LoraConfig
+
+    from vlmtrain.collate import Collator
+    from vlmtrain.loaded import LoadedModel
 
 LIBRARIES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "safetensors", "datasets")
 TENSORBOARD_FOLDER = "tensorboard"
@@ -64,8 +68,17 @@ class Rows:
     validation: Dataset | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learner:
+    """What learns: the base in memory, the adapter to put on it, and how rows become its batches."""
+
+    loaded: LoadedModel
+    lora: LoraConfig
+    collator: Collator
+
+
 def train(
-    config: RunConfig, loaded: LoadedModel, rows: Rows, folder: Path, on_progress: Progress | None = None
+    config: RunConfig, learner: Learner, rows: Rows, folder: Path, on_progress: Progress | None = None
 ) -> tuple[Any, TrainResult]:
     """Train an adapter on the loaded model; returns the model with its adapter, and the figures.
 
@@ -73,19 +86,19 @@ def train(
     """
     assert config.train is not None
     with library_noise():
-        trainer = _trainer(config, loaded, rows, folder, on_progress)
+        trainer = _trainer(config, learner, rows, folder, on_progress)
         started = time.monotonic()
-        _reset_peak(loaded.device)
+        _reset_peak(learner.loaded.device)
         trainer.train()
         seconds = time.monotonic() - started
     trainer.model.eval()
-    return trainer.model, _result(config, trainer, loaded, seconds)
+    return trainer.model, _result(config, trainer, learner.loaded, seconds)
 
 
-def _trainer(config: RunConfig, loaded: LoadedModel, rows: Rows, folder: Path, on_progress: Progress | None) -> Any:
+def _trainer(config: RunConfig, learner: Learner, rows: Rows, folder: Path, on_progress: Progress | None) -> Any:
     from transformers import PrinterCallback
 
-    settings = config.train
+    settings, loaded = config.train, learner.loaded
     assert settings is not None
     trainer = _watched_trainer_class()(
         model=loaded.model,
@@ -93,20 +106,14 @@ def _trainer(config: RunConfig, loaded: LoadedModel, rows: Rows, folder: Path, o
         train_dataset=rows.train,
         eval_dataset=rows.validation,
         processing_class=loaded.processor,
-        data_collator=collator(config, loaded),
-        peft_config=lora_config(config, loaded.model, loaded.family),
+        data_collator=learner.collator,
+        peft_config=learner.lora,
     )
     trainer.remove_callback(PrinterCallback)
     for callback in _callbacks(settings, folder, on_progress):
         trainer.add_callback(callback)
     _float32_for_float16(trainer.model, loaded)
     return trainer
-
-
-def collator(config: RunConfig, loaded: LoadedModel) -> Collator:
-    """The collator of the run, with its budget."""
-    last = config.train is not None and config.train.last_turn_only
-    return Collator(loaded.processor, max_length=config.budget.max_length, last_turn_only=last, family=loaded.family)
 
 
 def _arguments(settings: TrainConfig, loaded: LoadedModel, rows: Rows, folder: Path) -> Any:

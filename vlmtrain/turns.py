@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 Span = tuple[int, int]
+IGNORED = -100
+"""The label of a token that is not learned, as torch's cross-entropy has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -184,7 +184,7 @@ def test_no_damage_to_a_line_costs_another_line_its_row(
 @example(b"\xef\xbb\xbf")
 @example(b'a,b\n"')
 @example(b"a,b\n\r\n\r\r")
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_no_bytes_make_the_reader_fail(tmp_path: Path, data: bytes) -> None:
     for encoding in ("utf-8", "utf-16", "cp1252"):
         for start in (b"", "a,b\n1,2\n".encode(encoding)):

@@ -32,7 +32,8 @@ def save_random_adapter(config: RunConfig, *, seed: int = 3) -> Path:
     import torch
     from peft import get_peft_model
 
-    from vlmtrain.model import library_noise, load_base
+    from vlmtrain.model import load_base
+    from vlmtrain.quiet import library_noise
 
     loaded = load_base(config)
     settings = lora_config(config, loaded.model, loaded.family)

@@ -24,7 +24,8 @@ from vlmtrain.generation import (
     generation_config,
     learned_logits,
 )
-from vlmtrain.model import LoadedModel, attach_adapter, load_base
+from vlmtrain.loaded import LoadedModel
+from vlmtrain.model import attach_adapter, load_base
 
 Tiny = Callable[[str], Path]
 FAMILIES = ["qwen2_vl", "gemma3", "mllama", "pixtral"]

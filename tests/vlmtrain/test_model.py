@@ -16,7 +16,6 @@ from vlmtrain.errors import ModelError
 from vlmtrain.family import FAMILIES, family_of
 from vlmtrain.model import (
     attach_adapter,
-    library_noise,
     load_base,
     load_processor,
     lora_config,
@@ -24,6 +23,7 @@ from vlmtrain.model import (
     save_adapter,
     target_modules,
 )
+from vlmtrain.quiet import library_noise
 
 Tiny = Callable[[str], Path]
 
@@ -190,6 +190,7 @@ def test_evaluating_training_on_and_merging_4_bit_weights_on_the_cpu_gives_right
     config = a_run(tiny("qwen2_vl"), lora=LoraConfig(r=4))
     loaded = load_base(config, device="cpu")
     batch = Collator(loaded.processor)([open_dataset(dataset)["train"][index] for index in range(2)])
+    torch.manual_seed(1)
     with library_noise():
         model = get_peft_model(loaded.model, lora_config(config, loaded.model, loaded.family))
 
@@ -200,7 +201,7 @@ def test_evaluating_training_on_and_merging_4_bit_weights_on_the_cpu_gives_right
 
     def train() -> None:
         model.train()
-        optimizer = torch.optim.SGD([each for each in model.parameters() if each.requires_grad], lr=1.0)
+        optimizer = torch.optim.SGD([each for each in model.parameters() if each.requires_grad], lr=0.1)
         model(**batch).loss.backward()
         optimizer.step()
 
@@ -214,5 +215,5 @@ def test_evaluating_training_on_and_merging_4_bit_weights_on_the_cpu_gives_right
     used = dataclasses.replace(loaded, model=model.unload())
     folded = merged(attach_adapter(dequantised(used), tmp_path)).model
     with torch.no_grad():
-        difference = (folded(**batch).logits.float() - after).abs().max()
-    assert difference < 0.5 * after.std()  # bfloat16; 5 times the spread where weights were packed
+        difference = (folded(**batch).logits.float() - after).abs().mean()
+    assert difference < 0.05 * after.std()  # bfloat16's; several times the spread where weights were packed

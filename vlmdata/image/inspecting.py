@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from typing import Any, Literal
 
 import numpy as np
@@ -28,14 +29,14 @@ from vlmdata.record import ImageInfo, Inspected
 Verify = Literal["full", "header"]
 JPEG_START = b"\xff\xd8\xff"
 DHASH_SIDE = 8
-FOR_PILLOW = (
-    "colorspace",
-    "color conversion",
-    "unsupported",
-    "extraneous bytes before marker",
-    "invalid sos parameters",
+FOR_PILLOW = re.compile(
+    r"colorspace|color conversion|unsupported|invalid sos parameters|\b[1-8] extraneous bytes before marker 0xd9", re.I
 )
-"""Complaints after which Pillow decides, by decoding the whole picture: CMYK, and what every viewer shows rightly."""
+"""Complaints after which Pillow decides, by decoding the whole picture: CMYK, and what every viewer shows rightly, such
+as a few bytes of padding at the end. Many bytes left over there mean that some before them are not what they were."""
+
+SMALL = 2 * 8 * (DHASH_SIDE + 1)
+"""Below this many pixels a side, an eighth of the size is too little to hash."""
 
 
 def fingerprint(data: bytes) -> str:
@@ -69,30 +70,30 @@ def _inspect_jpeg(data: bytes, verify: Verify, pixel_limit: int) -> tuple[int, i
     turn = _jpeg_orientation(data)
     dhash = None
     if verify == "full":
-        dhash = dhash_of(turned(_strict_grey(data, pixel_limit), turn))
+        dhash = dhash_of(turned(_strict_grey(data, pixel_limit, 8 if min(width, height) >= SMALL else 1), turn))
     if turn in TRANSPOSED:
         width, height = height, width
     return width, height, "JPEG", dhash
 
 
-def _strict_grey(data: bytes, pixel_limit: int) -> Image.Image:
+def _strict_grey(data: bytes, pixel_limit: int, factor: int) -> Image.Image:
     try:
-        return _decode_grey(data)
+        return _decode_grey(data, factor)
     except ValueError as error:
         message = str(error)
     if "premature end" in message.lower():
         raise PixelError("truncated", f"is truncated: the data ends before the picture does ({len(data):,} bytes)")
-    if any(words in message.lower() for words in FOR_PILLOW):
+    if FOR_PILLOW.search(message):
         image = open_image(data, pixel_limit=pixel_limit)
         with pillow_errors(len(data)):
             return flatten(image).convert("L")
     raise PixelError("corrupt", f"is damaged: {message.strip()} ({len(data):,} bytes)")
 
 
-def _decode_grey(data: bytes) -> Image.Image:
-    grey: Any = simplejpeg.decode_jpeg(
-        data, colorspace="GRAY", fastdct=True, fastupsample=True, min_height=1, min_width=1, min_factor=8, strict=True
-    )
+def _decode_grey(data: bytes, factor: int) -> Image.Image:
+    smallest = 1 if factor > 1 else 0
+    options = {"min_height": smallest, "min_width": smallest, "min_factor": factor, "strict": True}
+    grey: Any = simplejpeg.decode_jpeg(data, colorspace="GRAY", fastdct=True, fastupsample=True, **options)
     return Image.fromarray(np.ascontiguousarray(grey[..., 0]))
 
 

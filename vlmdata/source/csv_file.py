@@ -161,6 +161,7 @@ class _Records:
     width: int = 0
     _taken: list[Line] = field(default_factory=list)
     _reader: Any = None
+    _usual: str = ""
 
     def next(self) -> Taken | None:
         """The next record with the lines it covers, or None at the end."""
@@ -186,6 +187,7 @@ class _Records:
             elif len(taken.lines) > 1 and self._swallowed(taken.lines):
                 yield self._resync("the lines after it read as rows of their own", taken.lines)
             else:
+                self._usual = taken.cells[0]
                 yield taken
 
     def _feed(self) -> Iterator[str]:
@@ -223,16 +225,22 @@ class _Records:
         return Taken(taken.lines, None, "csv.ragged", message, RAGGED_HINT)
 
     def _swallowed(self, lines: list[Line]) -> bool:
-        """Whether lines inside a record look like rows: the header's width, and a first cell of the same shape.
+        """Whether lines inside a record look like rows: the header's width, and a first cell shaped like a row's.
 
-        One such line is enough where the shape is as telling as that of `SKU-17`, else all of them must look so.
+        One such line is enough where that shape is as telling as the one of `SKU-17`, else all of them must look so.
         """
-        shape = _shape(lines[0].text.split(self.config.delimiter)[0])
-        rows = [line.text.rstrip("\r\n").split(self.config.delimiter) for line in lines[1:]]
-        alike = [len(row) == self.width and _shape(row[0]) == shape for row in rows]
-        if len(shape) > 2:
-            return self.width > 1 and any(alike)
-        return self.width > 2 and all(alike)
+        shapes = {self._shape_of_row(lines[0].text), _shape(self._usual)}
+        alike = [
+            shape
+            for line in lines[1:]
+            if line.text.count(self.config.delimiter) == self.width - 1
+            and (shape := self._shape_of_row(line.text)) in shapes
+        ]
+        telling = self.width > 1 and any(len(shape) > 2 for shape in alike)
+        return telling or (self.width > 2 and len(alike) == len(lines) - 1)
+
+    def _shape_of_row(self, text: str) -> str:
+        return _shape(text.rstrip("\r\n").split(self.config.delimiter)[0].strip(self.config.quote or None))
 
     def _is_row(self, line: Line) -> bool:
         """Whether a physical line by itself reads as a row of the header's width, more than one cell wide."""

@@ -38,7 +38,7 @@ class Stage:
             (self.out / REPLACED).touch()
             self.out.rename(old)
         self.folder.rename(self.out)
-        discard(old, self.out)
+        repair(self.out)
 
     def publish_refusal(self) -> Path:
         """Put the folder beside the output as `OUT.rejected` and leave the output alone."""
@@ -92,10 +92,10 @@ def staged(out: Path, *, replace: bool) -> Iterator[Stage]:
         out.parent.mkdir(parents=True, exist_ok=True)
         lock_file = hidden(out, ".lock")
         with FileLock(lock_file, timeout=0):
-            repair(out)
-            _refuse_existing(out, replace)
             stage = Stage(hidden(out, ".building"), out)
             try:
+                repair(out)
+                _refuse_existing(out, replace)
                 _clear(stage)
                 stage.folder.mkdir()
                 stage.work.mkdir()
