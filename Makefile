@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 OUT := out/demo
 
+# Threads that wait without spinning: several times faster on a busy machine, no slower on a free one.
+export OMP_WAIT_POLICY ?= PASSIVE
+
 .PHONY: demo test check fix bench install clean
 
 install: $(STAMP)

@@ -272,13 +272,7 @@ def curve(points: Sequence[Point]) -> list[Point]:
     padded = [points[0], *points, points[-1]]
     smooth = [
         tuple(
-            0.5
-            * (
-                2 * b
-                + (c - a) * t
-                + (2 * a - 5 * b + 4 * c - d) * t**2
-                + (3 * b - a - 3 * c + d) * t**3
-            )
+            0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)
             for a, b, c, d in zip(*padded[start : start + 4], strict=True)
         )
         for start in range(len(points) - 1)

@@ -95,16 +95,16 @@ SIZES = {
 }
 SENTENCES = {
     "kitchen": (
-        "Slow mornings begin with our {colour} {pattern} {kind}, made of {material} that lasts.",
-        "{brand} crafts it {size_part}, and we wrap each one by hand before it leaves our shelves.",
+        "Slow mornings begin with our {colour} {pattern} {kind} in {material}.",
+        "{brand} makes it {size_part}, and we wrap each one by hand.",
     ),
     "room": (
         "Give a quiet corner some company with our {colour} {pattern} {kind} in {material}.",
-        "It reaches us from {brand} {size_part}, and we look over each one before it goes out.",
+        "{brand} makes it {size_part}, and we look over each one by hand.",
     ),
     "wardrobe": (
         "Wherever the day takes you, our {colour} {pattern} {kind} in {material} comes along.",
-        "{brand} sews it {size_part}, and we fold each one with care before we send it on.",
+        "{brand} makes it {size_part}, and we fold each one by hand.",
     ),
 }
 SHELVES = {"mug": "kitchen", "kettle": "kitchen", "bag": "wardrobe", "shirt": "wardrobe"}
