@@ -1,8 +1,18 @@
-"""Options of the whole test run."""
+"""Options of the whole test run: how threads wait, what runs last, and how samples are written anew."""
 
 from __future__ import annotations
 
+import os
+
 import pytest
+
+# Before torch is imported: threads that spin while they wait take the processor from everything else.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests last, so that a mistake shows early."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

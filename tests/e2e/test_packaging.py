@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).parent.parent.parent
 SCHEMAS = ("record.v1", "recipe.v1", "manifest.v1", "problem.v1", "report.v1", "run.v1", "results.v1")
