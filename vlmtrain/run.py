@@ -91,7 +91,7 @@ def sft(config: RunConfig | Path | str, *, replace: bool = False, on_progress: P
         rows = _training_rows(config)
         tell(f"{len(rows.train):,} rows of {config.data.path}, split {config.data.train_split}")
         _check_budget(config, rows, tell)
-        tell(f"loading {config.model.base}; the first time it is downloaded")
+        tell(f"loading {config.model.base}{'' if config.model.is_local else '; the first time it is downloaded'}")
         loaded = load_base(config)
         tell(loaded.describe())
         model, result = train(config, _learner(config, loaded), rows, folder, on_progress)
