@@ -16,6 +16,7 @@ LOGGERS = ("transformers", "trl", "datasets", "peft", "accelerate", "bitsandbyte
 DEFAULTS = {
     "TRANSFORMERS_VERBOSITY": "error",
     "DATASETS_VERBOSITY": "error",
+    "HF_HUB_VERBOSITY": "error",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",  # those of transformers follow it
     "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
