@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
-from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from vlmdata.errors import SourceError
@@ -317,12 +316,3 @@ def set_cell_limit() -> None:
 
 
 set_cell_limit()
-
-
-def read_sample(path: Path, size: int) -> bytes:
-    """The first bytes of a file, for finding its dialect. Raises SourceError."""
-    try:
-        with path.open("rb") as file:
-            return file.read(size)
-    except OSError as error:
-        raise SourceError(f"{path}: can't be read: {error.strerror}") from None
