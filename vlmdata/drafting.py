@@ -19,11 +19,10 @@ from vlmdata.draft.unfound import unfound_photos
 from vlmdata.draft.writing import Found, recipe_text
 from vlmdata.errors import ConfigError, SourceError
 from vlmdata.image.folder import ImageFolder, ImageReferenceError
-from vlmdata.image.verifying import Reader
-from vlmdata.pixels import PIXEL_LIMIT
-from vlmdata.recipe import ImagesConfig, SourceConfig
+from vlmdata.image.verifying import open_reader
+from vlmdata.recipe import ImagesConfig
 from vlmdata.record import RawRecord, Rejection
-from vlmdata.source.csv_file import CsvSource
+from vlmdata.source.csv_file import CsvOptions, CsvSource
 from vlmdata.source.dialect import Dialect, find_dialect, rows_of
 
 SUFFIXES = (".csv", ".tsv", ".tab", ".psv")
@@ -156,9 +155,8 @@ def _look(path: Path, folders: Sequence[Path]) -> _Looked:
 
 def read_table(path: Path, dialect: Dialect) -> Table:
     """The first rows of a CSV file. Raises SourceError where it has none, or most of them can't be read."""
-    source = CsvSource(
-        SourceConfig(type="csv", path=path, encoding=dialect.encoding, delimiter=dialect.delimiter, quote=dialect.quote)
-    )
+    options = CsvOptions(encoding=dialect.encoding, delimiter=dialect.delimiter, quote=dialect.quote)
+    source = CsvSource(path, options)
     columns = tuple(source.columns)
     rows: list[tuple[str, ...]] = []
     unreadable: Counter[str] = Counter()
@@ -228,8 +226,7 @@ def _is_image(path: Path) -> bool:
 
 
 def _verifier(root: Path) -> Callable[[str], bool]:
-    config = ImagesConfig()
-    reader = Reader(folder=ImageFolder(root, config.byte_limit), verify=config.verify, pixel_limit=PIXEL_LIMIT)
+    reader = open_reader(ImagesConfig(roots=(root,)))
     return lambda reference: reader.verdict(reference).image is not None
 
 

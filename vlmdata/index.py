@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from vlmdata.contract import arrow_type
-from vlmdata.record import Conversation, Inspected, message_rows, named_values
+from vlmdata.record import Conversation, ImageReference, Inspected, message_rows, named_values
 
 CONVERSATIONS = "conversations.arrow"
 
@@ -31,10 +31,10 @@ def index_schema() -> pa.Schema:
 class ImageTable:
     """Unique images by number, and the number of each reference."""
 
-    references: list[str] = field(default_factory=list)
+    references: list[ImageReference] = field(default_factory=list)
     images: list[Inspected] = field(default_factory=list)
 
-    def add(self, reference: str, image: Inspected) -> int:
+    def add(self, reference: ImageReference, image: Inspected) -> int:
         """The number of a new image."""
         self.references.append(reference)
         self.images.append(image)
@@ -42,14 +42,14 @@ class ImageTable:
 
 
 def index_batch(
-    conversations: Sequence[Conversation], numbers: Mapping[str, int], images: ImageTable
+    conversations: Sequence[Conversation], numbers: Mapping[ImageReference, int], images: ImageTable
 ) -> pa.RecordBatch:
     """Conversations as a batch of the index. `numbers` gives the number of every image reference."""
     rows = [_index_row(conversation, numbers, images) for conversation in conversations]
     return pa.RecordBatch.from_pylist(rows, schema=index_schema())
 
 
-def _index_row(conversation: Conversation, numbers: Mapping[str, int], images: ImageTable) -> dict[str, Any]:
+def _index_row(conversation: Conversation, numbers: Mapping[ImageReference, int], images: ImageTable) -> dict[str, Any]:
     provenance = conversation.provenance
     messages = message_rows(conversation.messages)
     image_numbers = [numbers[reference] for reference in conversation.images]

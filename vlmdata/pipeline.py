@@ -13,13 +13,14 @@ from typing import Any, Literal
 
 from vlmdata.check.duplicates import repeats
 from vlmdata.check.messages import CHECKS
-from vlmdata.convert.catalog import CatalogConverter, columns_read
+from vlmdata.convert import converter_for
+from vlmdata.convert.catalog import columns_read
 from vlmdata.errors import BuildRefusedError, OutputError, RecipeError
-from vlmdata.image.folder import ImageFolder, ImageReferenceError
-from vlmdata.image.verifying import Reader, verifying
+from vlmdata.image.folder import ImageReferenceError
+from vlmdata.image.verifying import Reader, open_reader, verifying
 from vlmdata.index import ImageTable, Index, IndexWriter
 from vlmdata.ledger import Ledger
-from vlmdata.protocols import Source
+from vlmdata.protocols import Source, Tools
 from vlmdata.recipe import Recipe
 from vlmdata.record import Problem, RawRecord, Rejection
 from vlmdata.reports.build_report import Findings, build_report
@@ -84,11 +85,7 @@ def build(
     """
     source = open_source(recipe.source)
     check_columns(recipe, source)
-    reader = Reader(
-        folder=ImageFolder(recipe.images.root, recipe.images.byte_limit),
-        verify=recipe.images.verify,
-        pixel_limit=recipe.images.pixel_limit,
-    )
+    reader = open_reader(recipe.images)
     started = time.monotonic()
     with staged(Path(out), replace=replace) as stage:
         work = Build(
@@ -137,9 +134,10 @@ def scan(work: Build, quarantine: Quarantine) -> Index:
         work.ledger.warned_by_rule[problem.rule] += 1
         work.findings.add((problem,))
 
+    tools = Tools(warn=warn, changed=lambda _: None, matching=work.reader.matching)
     with verifying(work.reader, work.workers) as submit, IndexWriter(work.stage.work) as index:
         outcome = Outcome(index=index, images=images, ledger=work.ledger, reject=reject, warn=warn)
-        running = Scan(convert=CatalogConverter(work.recipe, warn), submit=submit, checks=CHECKS, outcome=outcome)
+        running = Scan(convert=converter_for(work.recipe, tools), submit=submit, checks=CHECKS, outcome=outcome)
         running.run(work.source.shards(), lambda rows: work.progress("scan", rows, None))
     return Index.open(work.stage.work, images)
 
@@ -244,7 +242,9 @@ def write(work: Build, index: Index, positions: dict[str, list[int]]) -> list[Wr
 
     def read(number: int) -> bytes:
         image = index.images.images[number]
-        return work.reader.original(index.images.references[number], size=image.size, xxh3=image.xxh3)
+        return work.reader.original(
+            str(index.images.references[number]), image.location, size=image.size, xxh3=image.xxh3
+        )
 
     files: list[WrittenFile] = []
     with ThreadPoolExecutor(max_workers=work.workers, thread_name_prefix="write") as pool:

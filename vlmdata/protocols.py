@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from vlmdata.record import Conversation, Problem, RawRecord, Rejection, Skip
+from vlmdata.record import Change, Conversation, Problem, RawRecord, Rejection, Skip
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
 class Shard(Protocol):
-    """A part of a source that can be read by itself. The line counts are known once it has been iterated to its end."""
+    """A part of a source that can be read by itself. The line counts are known once it has been iterated to its end.
+
+    Where rows are not lines, each row counts as one line. `share_read`, between 0 and 1, is how much of the shard has
+    been read so far, for the progress alone.
+    """
 
     lines_read: int
     lines_of_header: int
+    share_read: float
 
     def __iter__(self) -> Iterator[RawRecord | Rejection | Skip]:
         """Every row in order: as values, as a rejection where it can't be read, or skipped (a blank line)."""
@@ -27,12 +34,26 @@ class Source(Protocol):
 
     @property
     def columns(self) -> Sequence[str]:
-        """The names that every row's values have."""
+        """The names of the rows' values, as far as they are known before reading all rows. A row may lack some."""
+        ...
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """The files that the rows stand in, which the manifest names with their hashes; none where there are none."""
         ...
 
     def shards(self) -> Sequence[Shard]:
         """The parts, in order."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What a build lends a converter: where warnings and changes go, and the image names that a glob finds."""
+
+    warn: Callable[[Problem], None]
+    changed: Callable[[Change], None]
+    matching: Callable[[str], Sequence[str]]
 
 
 class Converter(Protocol):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vlmdata.contract import CONTRACT
+from vlmdata.contract import schema as schema_of
 from vlmdata.errors import RecipeError
 from vlmdata.pixels import PIXEL_LIMIT
 from vlmdata.record import Problem
@@ -16,6 +17,16 @@ from vlmdata.templates import TemplateError, compile_expression, compile_templat
 
 IMAGES = "images"
 """The word that stands for a row's images in a list of message parts."""
+
+
+COMMON_KEYS = frozenset({"type", "path", "where", "limit", "nulls"})
+"""What every type of source understands."""
+
+FOLDER_SOURCES = ("image_folder", "mmiu")
+"""Sources whose path is the folder that their images are in."""
+
+WITH_OWN_CONVERSATIONS = ("conversations", "multi_image", "mmiu")
+"""Sources whose rows are conversations or questions already, so that a recipe has no templates for them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,39 +41,68 @@ class DatasetInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceConfig:
-    """Where the rows come from. `nulls` are cell texts, trimmed, that stand for a missing value."""
+    """Where the rows come from. `nulls` are cell texts, trimmed, that stand for a missing value.
 
-    type: Literal["csv"]
-    path: Path
-    encoding: str = "utf-8"
-    delimiter: str = ","
-    quote: str = '"'
+    `options` are the keys that this type of source alone understands; each source declares them as a dataclass.
+    """
+
+    type: str
+    path: Path = Path()
     where: str | None = None
     limit: int | None = None
     nulls: tuple[str, ...] = ("",)
-    max_record_lines: int = 200
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImageColumn:
-    """A column with image references: one a cell, or several between separators."""
+class ImagePlace:
+    """Where a row's images are named: a column (one a cell, or several between separators), a glob, or a folder.
 
-    column: str
+    `glob` and `folder` are templates over the row's values; exactly one of `column`, `glob` and `folder` is given.
+    """
+
+    column: str | None = None
     separator: str | None = None
+    glob: str | None = None
+    folder: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resize:
+    """The most pixels an image may have, and the quality that a smaller one is encoded with."""
+
+    max_pixels: int
+    quality: int = 90
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Convert:
+    """The format that every image is to have, and the quality that others are encoded with."""
+
+    format: Literal["JPEG", "PNG", "WEBP"]
+    quality: int = 90
+
+
+NameDifference = Literal["case", "extension", "unicode", "backslash"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImagesConfig:
-    """Where a row's images are, and what is asked of them."""
+    """Where a row's images are, and what is asked of them. `roots` are folders and zip files, searched in order."""
 
-    root: Path = Path()
-    columns: tuple[ImageColumn, ...] = ()
+    roots: tuple[Path, ...] = (Path(),)
+    places: tuple[ImagePlace, ...] = ()
     min: int = 1
     max: int | None = None
     over: Literal["reject", "first"] = "reject"
+    accept: tuple[NameDifference, ...] = ()
     verify: Literal["full", "header"] = "full"
     pixel_limit: int = PIXEL_LIMIT
     byte_limit: int = 256_000_000
+    animated: Literal["first", "reject"] = "first"
+    resize: Resize | None = None
+    convert: Convert | None = None
+    metadata: Literal["keep", "strip_location", "strip"] = "keep"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,11 +130,13 @@ class Recipe:
     settings: Settings
     folder: Path
     source: SourceConfig
-    conversations: tuple[ConversationTemplate, ...]
+    conversations: tuple[ConversationTemplate, ...] = ()
     dataset: DatasetInfo = field(default_factory=DatasetInfo)
+    network: tuple[str, ...] = ()
     id: str | None = None
     group: str | None = None
     images: ImagesConfig = field(default_factory=ImagesConfig)
+    clean: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fields: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     split: SplitConfig = field(default_factory=SplitConfig)
@@ -109,8 +151,8 @@ def load_recipe(path: str | Path, set: Mapping[str, Any] | None = None) -> Recip
     """
     path = Path(path)
     settings = override(read_settings(path), set or {})
-    problems = check(settings, "recipe.v1")
-    refuse(settings.source, problems, RecipeError)
+    problems = [*check(settings, "recipe.v1"), *_conversation_problems(settings)]
+    refuse(settings.source, sorted(problems, key=lambda problem: (problem.line, problem.field)), RecipeError)
     refuse(settings.source, sorted(_deeper_problems(settings), key=lambda problem: problem.line), RecipeError)
     return _recipe(settings, path.parent)
 
@@ -118,32 +160,47 @@ def load_recipe(path: str | Path, set: Mapping[str, Any] | None = None) -> Recip
 def recipe_from(data: Mapping[str, Any], folder: str | Path = ".") -> Recipe:
     """A recipe from plain data, as a program or a manifest holds it. Raises RecipeError."""
     settings = Settings(source="recipe", data=dict(data))
-    refuse(settings.source, check(settings, "recipe.v1"), RecipeError)
+    refuse(settings.source, [*check(settings, "recipe.v1"), *_conversation_problems(settings)], RecipeError)
     refuse(settings.source, _deeper_problems(settings), RecipeError)
     return _recipe(settings, Path(folder))
 
 
 def _recipe(settings: Settings, folder: Path) -> Recipe:
     data = dict(settings.data)
-    source = dict(data["source"])
-    source["path"] = str(folder / source["path"])
     images = dict(data.get("images", {}))
-    images["root"] = str(folder / images.get("root", "."))
-    images["columns"] = [_image_column(entry) for entry in _listed(images.pop("from", []))]
+    images["roots"] = [str(folder / root) for root in _listed(images.pop("root", _default_root(data["source"])))]
+    images["places"] = [_image_place(entry) for entry in _listed(images.pop("from", []))]
     split = dict(data.get("split", {"train": 1.0}))
     seed = split.pop("seed", 0)
-    conversations = [{**entry, "user": _parts(entry["user"])} for entry in data["conversations"]]
-    plain = {**data, "source": source, "images": images, "conversations": conversations}
+    conversations = [{**entry, "user": _parts(entry["user"])} for entry in data.get("conversations", [])]
+    plain = {**data, "source": _source(data["source"], folder), "images": images, "conversations": conversations}
+    plain["network"] = [] if data.get("network", "none") == "none" else data["network"]
     plain["split"] = {"shares": {name: float(share) for name, share in split.items()}, "seed": seed}
     plain.update(settings=settings, folder=folder)
     return to_dataclass(Recipe, plain)
+
+
+def _source(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The source's keys, those of its type alone gathered under `options`."""
+    common = {key: data[key] for key in COMMON_KEYS & data.keys()}
+    options = {key: value for key, value in data.items() if key not in COMMON_KEYS}
+    if "path" in data:
+        common["path"] = str(folder / data["path"])
+    return {**common, "options": options}
+
+
+def _default_root(source: Mapping[str, Any]) -> str:
+    """Where images are looked for when the recipe does not say: beside it, or in the folder that is the source."""
+    if source["type"] in FOLDER_SOURCES:
+        return str(source["path"])
+    return "."
 
 
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _image_column(entry: Any) -> dict[str, Any]:
+def _image_place(entry: Any) -> dict[str, Any]:
     return {"column": entry} if isinstance(entry, str) else dict(entry)
 
 
@@ -155,9 +212,10 @@ def _parts(user: str | list[str]) -> list[str]:
 def _deeper_problems(settings: Settings) -> list[Problem]:
     """What a schema can't say: templates that don't compile, shares that don't add up, images used without a source."""
     data = settings.data
-    found = [*_dialect_problems(settings), *_template_problems(settings), *_split_problems(settings)]
+    found = [*_dialect_problems(settings), *_image_place_problems(settings)]
+    found += [*_template_problems(settings), *_split_problems(settings)]
     has_images = bool(data.get("images", {}).get("from"))
-    for index, conversation in enumerate(data["conversations"]):
+    for index, conversation in enumerate(data.get("conversations", [])):
         count = _parts(conversation["user"]).count(IMAGES)
         place: Place = ("conversations", index, "user")
         if has_images and count == 0:
@@ -170,6 +228,38 @@ def _deeper_problems(settings: Settings) -> list[Problem]:
             message = f"`images` stands {count} times in one turn"
             found.append(settings.problem(place, message, rule="recipe.images", hint="put it in once"))
     return found
+
+
+def has_own_conversations(source: Mapping[str, Any]) -> bool:
+    """Whether a source's rows are conversations already: by its type, or by the `format` of a Hub dataset."""
+    kind = source.get("type")
+    return kind in WITH_OWN_CONVERSATIONS or (kind == "hub" and "format" in source)
+
+
+def _conversation_problems(settings: Settings) -> Iterator[Problem]:
+    """Templates where the rows are conversations already, and none where they are needed."""
+    data = settings.data
+    source = data.get("source")
+    if isinstance(source, dict) and has_own_conversations(source):
+        for key in ("conversations", "clean"):
+            if key in data:
+                message = f"source.type {data['source']['type']!r} makes its own conversations"
+                yield settings.problem((key,), message, rule="recipe.conversations", hint=f"take `{key}` out")
+        if isinstance(data.get("images"), dict) and "from" in data["images"]:
+            message = f"source.type {data['source']['type']!r} knows its own images"
+            yield settings.problem(("images", "from"), message, rule="recipe.conversations", hint="take it out")
+    elif "conversations" not in data:
+        hint = schema_of("recipe.v1")["properties"]["conversations"]["description"]
+        yield settings.problem((), "'conversations' is missing", rule="settings.missing_key", hint=hint)
+
+
+def _image_place_problems(settings: Settings) -> Iterator[Problem]:
+    """Globs and folders that are no templates."""
+    entries = _listed(settings.data.get("images", {}).get("from", []))
+    for index, entry in enumerate(entries):
+        for key in ("glob", "folder"):
+            if isinstance(entry, dict) and key in entry:
+                yield from _compiled(settings, ("images", "from", index, key), entry[key], compile_template)
 
 
 def _dialect_problems(settings: Settings) -> Iterator[Problem]:
@@ -187,7 +277,7 @@ def _template_problems(settings: Settings) -> list[Problem]:
     where = settings.data["source"].get("where")
     if where is not None:
         found += _compiled(settings, ("source", "where"), where, compile_expression)
-    for index, conversation in enumerate(settings.data["conversations"]):
+    for index, conversation in enumerate(settings.data.get("conversations", [])):
         place: Place = ("conversations", index)
         for key in ("system", "assistant"):
             if key in conversation:

@@ -122,12 +122,55 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Location:
+    """A run of bytes in a file: a member of a tar, or an image that a build has put aside."""
+
+    file: str
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InlineImage:
+    """An image whose bytes the row itself holds, and the file name that it gives them."""
+
+    data: bytes = field(repr=False)
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberImage:
+    """An image that stands as it is inside the file that its row was read from."""
+
+    location: Location
+    name: str
+
+
+ImageReference = str | InlineImage | MemberImage
+"""How a row names an image: a path below an image root or an address, the bytes themselves, or a place in a tar."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """Something that a recipe asked for and that was done to a value: counted by `rule`, and shown as a sample.
+
+    `rule` is a stable name such as `clean.nfc` or `images.resized`; `before` and `after` are shortened where they are
+    shown.
+    """
+
+    rule: str
+    field: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
-    """A row turned into messages. `images` are references (a path below the image root), in the image parts' order."""
+    """A row turned into messages. `images` are references, in the image parts' order."""
 
     id: str
     messages: tuple[Message, ...]
-    images: tuple[str, ...]
+    images: tuple[ImageReference, ...]
     origin: Origin
     group: str
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -152,11 +195,18 @@ class ImageInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspected:
-    """What one image's bytes turned out to be. `xxh3` is 32 hex digits, a cheap check that a file did not change."""
+    """What one image's bytes turned out to be.
+
+    `xxh3` is 32 hex digits, a cheap check that a file did not change; `size` and `xxh3` are of the bytes that the
+    dataset stores. `name` is the bare file name stored with them. `location` says where the stored bytes are, where
+    reading the reference again would not give them.
+    """
 
     info: ImageInfo
     size: int
     xxh3: str
+    name: str = ""
+    location: Location | None = None
 
 
 class PartRow(TypedDict):

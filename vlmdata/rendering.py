@@ -88,9 +88,9 @@ def _images(row: Mapping[str, Any], values: Mapping[str, Any], recipe: Recipe) -
         for image in row[IMAGES]:
             yield image if isinstance(image, bytes) else Path(image).read_bytes()
         return
-    present = tuple(column for column in recipe.images.columns if column.column in values)
+    present = tuple(place for place in recipe.images.places if place.column in values)
     if present:
-        folder = ImageFolder(recipe.images.root, recipe.images.byte_limit)
+        folder = ImageFolder(recipe.images.roots[0], recipe.images.byte_limit)
         for reference in references(values, present)[: recipe.images.max]:
             yield folder.read(reference)
 

@@ -15,7 +15,7 @@ from vlmdata.image.verifying import Verified
 from vlmdata.index import ImageTable, IndexWriter, index_batch
 from vlmdata.ledger import Ledger
 from vlmdata.protocols import Check, Shard
-from vlmdata.record import Conversation, Origin, Problem, RawRecord, Rejection, Skip
+from vlmdata.record import Conversation, ImageReference, Origin, Problem, RawRecord, Rejection, Skip
 
 WINDOW_ROWS = 128
 BATCH_CONVERSATIONS = 512
@@ -55,11 +55,11 @@ class Scan:
     """The state of one scan: verdicts on images, ids seen, and the batch that is being filled."""
 
     convert: Callable[[RawRecord], Iterable[Converted]]
-    submit: Callable[[str], Future[Verified]]
+    submit: Callable[[ImageReference], Future[Verified]]
     checks: tuple[Check, ...]
     outcome: Outcome
-    verdicts: dict[str, int | Problem] = field(default_factory=dict)
-    pending: dict[str, Future[Verified]] = field(default_factory=dict)
+    verdicts: dict[ImageReference, int | Problem] = field(default_factory=dict)
+    pending: dict[ImageReference, Future[Verified]] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
     batch: list[Row] = field(default_factory=list)
 
@@ -102,7 +102,7 @@ class Scan:
                 self.pending[reference] = self.submit(reference)
         return row
 
-    def _verdict(self, reference: str) -> int | Problem:
+    def _verdict(self, reference: ImageReference) -> int | Problem:
         if reference not in self.verdicts:
             verified = self.pending.pop(reference).result()
             if verified.image is None:

@@ -100,7 +100,7 @@ class Journey:
     @property
     def image_columns(self) -> list[tuple[str, str | None]]:
         """The columns that images come from, each with its separator."""
-        return [(column.column, column.separator) for column in self.recipe.images.columns]
+        return [(column.column, column.separator) for column in self.recipe.images.places]
 
 
 def travel(source: Path, out: Path, *, recipe_folder: Path | None = None) -> Journey:

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from tests.vlmdata.shop import COLUMNS, csv_text, product
 from vlmdata.errors import SourceError
-from vlmdata.recipe import SourceConfig
 from vlmdata.record import RawRecord, Rejection, Skip
-from vlmdata.source.csv_file import CsvSource
+from vlmdata.source.csv_file import CsvOptions, CsvSource
 
 Entry = RawRecord | Rejection | Skip
 
@@ -23,7 +22,7 @@ Entry = RawRecord | Rejection | Skip
 def read(path: Path, data: bytes, **config: Any) -> list[Entry]:
     """Every row of a file with these bytes, after checking that each physical line belongs to exactly one of them."""
     path.write_bytes(data)
-    (shard,) = CsvSource(SourceConfig(type="csv", path=path, **config)).shards()
+    (shard,) = CsvSource(path, CsvOptions(**config)).shards()
     entries = list(shard)
     line = shard.lines_of_header
     for row, entry in enumerate(entries, start=1):

@@ -11,6 +11,14 @@ import pytest
 import vlmdata
 from tests.vlmdata.drawn_catalogs import Written, picture, product, put, simple_rows, travel
 from vlmdata.errors import ConfigError, SourceError
+from vlmdata.recipe import Recipe
+from vlmdata.settings import to_dataclass
+from vlmdata.source.csv_file import CsvOptions
+
+
+def csv_options(recipe: Recipe) -> CsvOptions:
+    """How a drafted recipe reads its file."""
+    return to_dataclass(CsvOptions, recipe.source.options)
 
 
 def test_a_plain_catalog_is_drafted_with_every_role(tmp_path: Path) -> None:
@@ -20,7 +28,7 @@ def test_a_plain_catalog_is_drafted_with_every_role(tmp_path: Path) -> None:
     recipe = journey.recipe
     assert (recipe.id, recipe.group) == ("sku", None)
     assert journey.image_columns == [("photo", None)]
-    assert recipe.images.root == shop
+    assert recipe.images.roots == (shop,)
     assert recipe.fields == ("brand", "kind")
     assert recipe.tags == ("kind", "brand") or set(recipe.tags) == {"kind", "brand"}
     (conversation,) = recipe.conversations
@@ -64,7 +72,10 @@ def test_every_dialect_reaches_a_validated_dataset(name: str, tmp_path: Path) ->
     written.write(shop / "products.csv", rows)
     journey = travel(shop / "products.csv", tmp_path / "out")
     assert journey.built.ledger.rows_used == 40
-    assert (journey.recipe.source.delimiter, journey.recipe.source.quote) == (written.delimiter, written.quote)
+    assert (csv_options(journey.recipe).delimiter, csv_options(journey.recipe).quote) == (
+        written.delimiter,
+        written.quote,
+    )
     opened = vlmdata.open(tmp_path / "out")
     answers = {row["messages"][-1]["content"][0]["text"] for split in opened.values() for row in split}
     assert answers == {row[5] for row in rows[1:]}
@@ -98,9 +109,9 @@ def test_an_unknown_catalog_with_dozens_of_broken_rows_needs_no_edit(tmp_path: P
     Written(encoding="cp1252", delimiter=";").write(shop / "export" / "Artikel.csv", german_catalog(shop, 800))
     journey = travel(shop, tmp_path / "out")
     recipe, ledger = journey.recipe, journey.built.ledger
-    assert (recipe.source.encoding, recipe.source.delimiter) == ("cp1252", ";")
+    assert (csv_options(recipe).encoding, csv_options(recipe).delimiter) == ("cp1252", ";")
     assert (recipe.id, recipe.group) == ("Artikelnummer", "Vaterartikel")
-    assert recipe.images.root == shop / "medien" / "original"
+    assert recipe.images.roots == (shop / "medien" / "original",)
     assert journey.image_columns == [("Bilder", ";")]
     assert recipe.conversations[0].assistant == "{{ Beschreibung }}"
     assert "Bezeichnung: {{ Bezeichnung }}" in recipe.conversations[0].user[1]
@@ -152,7 +163,7 @@ def test_of_equal_trees_the_one_with_the_larger_files_is_taken(tmp_path: Path) -
     shutil.copytree(shop / "original", shop / "a-small")
     for file in (shop / "a-small").rglob("*.jpg"):
         file.write_bytes(picture(0)[:-100])
-    assert travel(shop, tmp_path / "out").recipe.images.root == shop / "original"
+    assert travel(shop, tmp_path / "out").recipe.images.roots == (shop / "original",)
 
 
 def test_several_image_columns_and_a_small_copy_left_out(tmp_path: Path) -> None:

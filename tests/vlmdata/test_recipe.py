@@ -16,13 +16,13 @@ from vlmdata.errors import ConfigError, RecipeError
 from vlmdata.recipe import (
     ConversationTemplate,
     DatasetInfo,
-    ImageColumn,
+    ImagePlace,
     ImagesConfig,
     Recipe,
-    SourceConfig,
     SplitConfig,
     load_recipe,
 )
+from vlmdata.source.csv_file import CsvOptions
 
 GOOD = """\
 source: {type: csv, path: products.csv}
@@ -49,7 +49,7 @@ def problems(tmp_path: Path, text: str) -> list[str]:
 def test_paths_are_relative_to_the_recipe(tmp_path: Path) -> None:
     recipe = loaded(tmp_path, GOOD)
     assert recipe.source.path == tmp_path / "products.csv"
-    assert recipe.images.root == tmp_path / "photos"
+    assert recipe.images.roots == (tmp_path / "photos",)
     assert recipe.conversations[0].user == ("images", "Describe: {{ title }}")
     assert recipe.split.shares == {"train": 1.0}
 
@@ -68,7 +68,7 @@ def test_paths_are_relative_to_the_recipe(tmp_path: Path) -> None:
         ("max_rejected: 10 %", "7 max_rejected: found '10 %', expected a share such as 10%"),
         ("max_rejected: -1", "7 max_rejected: "),
         ("id: 3", "the key 'id' stands here twice"),
-        ("network: [example.com]", "7 network: found ['example.com'], expected 'none'"),
+        ("network: [https://example.com/a]", "7 network[0]: found 'https://example.com/a', expected a host name"),
         ("tags: category", "7 tags: found the text 'category', expected a list"),
         ('group: "\\uD800"', "holds half of a surrogate pair"),
         ("dataset: {name: 2024-01-01}", "expected text"),
@@ -164,11 +164,11 @@ def test_values_put_over_the_files_are_read_as_yaml(tmp_path: Path) -> None:
 
 
 DECLARED = [
-    ((), Recipe, {"contract", "network"}, {"settings", "folder"}, {}),
+    ((), Recipe, {"contract"}, {"settings", "folder"}, {}),
     (("dataset",), DatasetInfo, set(), set(), {}),
-    (("source",), SourceConfig, set(), set(), {}),
-    (("images",), ImagesConfig, set(), set(), {"from": "columns"}),
-    (("images", "from", "oneOf", 2), ImageColumn, set(), set(), {}),
+    (("$defs", "csv"), CsvOptions, {"type", "path", "where", "limit", "nulls"}, set(), {}),
+    (("images",), ImagesConfig, set(), set(), {"from": "places", "root": "roots"}),
+    (("$defs", "image_place"), ImagePlace, set(), set(), {}),
     (("conversations",), ConversationTemplate, set(), set(), {}),
 ]
 
@@ -183,7 +183,7 @@ def test_the_schema_and_the_dataclasses_have_the_same_keys(
 ) -> None:
     node: Any = schema("recipe.v1")
     for step in place:
-        node = node[step] if step in {"oneOf", 2} else node["properties"][step]
+        node = node[step] if place[0] == "$defs" else node["properties"][step]
     node = node.get("items", node)
     keys = {renamed.get(key, key) for key in node["properties"]} - only_schema
     assert keys == {each.name for each in dataclasses.fields(declared)} - only_class

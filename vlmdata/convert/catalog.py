@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any
 
-from vlmdata.recipe import IMAGES, ConversationTemplate, ImageColumn, Recipe
+from vlmdata.protocols import Tools
+from vlmdata.recipe import IMAGES, ConversationTemplate, ImagePlace, Recipe
 from vlmdata.record import Conversation, Message, Part, Problem, RawRecord, Rejection, Role, Skip
 from vlmdata.templates import TemplateError, compile_expression, compile_template, holds_marks, known_value
 
@@ -19,7 +20,7 @@ class CatalogConverter:
     """Rows to conversations by a recipe. It counts the rows it has let through, for `source.limit`."""
 
     recipe: Recipe
-    warn: Callable[[Problem], None] = lambda _: None
+    tools: Tools
     _passed: int = 0
     _equal_rows: dict[bytes, int] = field(default_factory=dict)
 
@@ -69,10 +70,10 @@ class CatalogConverter:
 
     def _image_count_problems(self, raw: RawRecord, values: Mapping[str, Any]) -> Iterator[Problem]:
         images = self.recipe.images
-        if not images.columns:
+        if not images.places:
             return
-        count = len(references(values, images.columns))
-        where = ", ".join(column.column for column in images.columns)
+        count = len(references(values, images.places))
+        where = ", ".join(place.column or "" for place in images.places)
         if count < images.min:
             message = f"{count or 'no'} image{'s' if count != 1 else ''}, expected at least {images.min}"
             yield _problem(
@@ -88,10 +89,10 @@ class CatalogConverter:
 
     def _warn_of_images_left_out(self, raw: RawRecord, values: Mapping[str, Any]) -> None:
         most = self.recipe.images.max
-        count = len(references(values, self.recipe.images.columns))
+        count = len(references(values, self.recipe.images.places))
         if most is not None and count > most:
             problem = _problem(raw, "images.over", "images", f"{count} images, the first {most} are used", "")
-            self.warn(replace(problem, severity="warning"))
+            self.tools.warn(replace(problem, severity="warning"))
 
     def _conversations(self, raw: RawRecord, values: Mapping[str, Any]) -> Iterator[Conversation | Rejection]:
         row_id = self._row_id(raw, values)
@@ -114,7 +115,7 @@ class CatalogConverter:
         row_id: str,
     ) -> Conversation:
         recipe = self.recipe
-        images = references(values, recipe.images.columns)[: recipe.images.max]
+        images = references(values, recipe.images.places)[: recipe.images.max]
         group = values[recipe.group] if recipe.group is not None else None
         tags = {column: _text(values[column]) for column in recipe.tags}
         tags |= {tag: compile_template(text)(values) for tag, text in template.tags.items()}
@@ -164,14 +165,14 @@ def _message(role: Role, parts: list[Part]) -> Message:
     return Message(role=role, content=tuple(parts))
 
 
-def references(values: Mapping[str, Any], columns: tuple[ImageColumn, ...]) -> tuple[str, ...]:
+def references(values: Mapping[str, Any], places: tuple[ImagePlace, ...]) -> tuple[str, ...]:
     """A row's image references, in the order of the recipe's columns and of the cells; empty ones are none."""
     found: list[str] = []
-    for column in columns:
-        cell = values[column.column]
+    for place in places:
+        cell = values[place.column] if place.column is not None else None
         if cell is None:
             continue
-        entries = str(cell).split(column.separator) if column.separator else [str(cell)]
+        entries = str(cell).split(place.separator) if place.separator else [str(cell)]
         found += [entry.strip() for entry in entries if entry.strip()]
     return tuple(found)
 
@@ -191,14 +192,15 @@ def columns_read(recipe: Recipe) -> Iterator[tuple[tuple[str | int, ...], str]]:
     for key in ("id", "group"):
         if name := getattr(recipe, key):
             yield (key,), name
-    for index, column in enumerate(recipe.images.columns):
-        yield ("images", "from", index), column.column
+    for index, place in enumerate(recipe.images.places):
+        if place.column is not None:
+            yield ("images", "from", index), place.column
     for key in ("fields", "tags"):
         yield from (((key, index), name) for index, name in enumerate(getattr(recipe, key)))
     for index, template in enumerate(recipe.conversations):
-        place: tuple[str | int, ...] = ("conversations", index)
+        at: tuple[str | int, ...] = ("conversations", index)
         texts = [("assistant", template.assistant), *(("user", text) for text in template.user)]
         texts += [("system", template.system)] if template.system is not None else []
         texts += list(template.tags.items())
         for key, text in texts:
-            yield from (((*place, key), name) for name in sorted(compile_template(text).names))
+            yield from (((*at, key), name) for name in sorted(compile_template(text).names))

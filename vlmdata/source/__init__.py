@@ -9,7 +9,20 @@ if TYPE_CHECKING:
     from vlmdata.protocols import Source
     from vlmdata.recipe import SourceConfig
 
-BUILT_IN = {"csv": "vlmdata.source.csv_file:CsvSource"}
+BUILT_IN = {
+    "csv": "vlmdata.source.csv_file:open_csv",
+    "json": "vlmdata.source.json_file:open_json",
+    "jsonl": "vlmdata.source.json_lines:open_json_lines",
+    "parquet": "vlmdata.source.parquet:open_parquet",
+    "excel": "vlmdata.source.excel:open_excel",
+    "image_folder": "vlmdata.source.image_folder:open_image_folder",
+    "conversations": "vlmdata.source.conversations:open_conversations",
+    "multi_image": "vlmdata.source.multi_image:open_multi_image",
+    "mmiu": "vlmdata.source.multi_image:open_mmiu",
+    "hub": "vlmdata.source.hub:open_hub",
+    "rejected": "vlmdata.source.rejected:open_rejected",
+}
+"""For each type of source, the function from its configuration to the source."""
 
 
 def open_source(config: SourceConfig) -> Source:

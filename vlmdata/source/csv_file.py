@@ -15,11 +15,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
+from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from vlmdata.errors import SourceError
 from vlmdata.recipe import SourceConfig
 from vlmdata.record import Origin, Problem, RawRecord, Rejection, Skip
+from vlmdata.settings import to_dataclass
 from vlmdata.source.physical_lines import MAX_LINE, Line, PhysicalLines, original_bytes, undecoded, undecoded_words
 
 SHAPE = str.maketrans(dict.fromkeys("0123456789", "0"))
@@ -40,18 +42,40 @@ class Taken:
         return "".join(line.text for line in self.lines)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CsvOptions:
+    """How the text of a CSV file is read. `json` names columns whose cells hold JSON."""
+
+    encoding: str = "utf-8"
+    delimiter: str = ","
+    quote: str = '"'
+    max_record_lines: int = 200
+    json: tuple[str, ...] = ()
+
+
+def open_csv(config: SourceConfig) -> CsvSource:
+    """The CSV file that a recipe names."""
+    return CsvSource(config.path, to_dataclass(CsvOptions, config.options))
+
+
 class CsvSource:
     """One CSV file. Raises SourceError where the file is missing, empty, or its header can't be used."""
 
-    def __init__(self, config: SourceConfig) -> None:
-        self._config = config
-        self._name = config.path.name
+    def __init__(self, path: Path, options: CsvOptions | None = None) -> None:
+        self._path = path
+        self._options = options or CsvOptions()
+        self._name = path.name
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """The file."""
+        return (self._path,)
 
     @cached_property
     def columns(self) -> Sequence[str]:
         """The header's names; an empty one is called `column_3`, after its place."""
         with self._opened() as file:
-            return self._header(_Records(PhysicalLines(file), self._config))
+            return self._header(_Records(PhysicalLines(file), self._options))
 
     def shards(self) -> Sequence[CsvShard]:
         """The file is one shard: where a record starts is known only after reading all that stands before it."""
@@ -62,7 +86,7 @@ class CsvSource:
         width = len(self.columns)
         with self._opened() as file:
             lines = PhysicalLines(file)
-            records = _Records(lines, self._config)
+            records = _Records(lines, self._options)
             self._header(records)
             shard.lines_of_header = lines.count - lines.waiting
             records.width = width
@@ -72,18 +96,18 @@ class CsvSource:
 
     @contextmanager
     def _opened(self) -> Iterator[TextIO]:
-        path = self._config.path
+        path = self._path
         try:
-            with path.open(encoding=self._config.encoding, errors="vlmdata-mark", newline="") as file:
+            with path.open(encoding=self._options.encoding, errors="vlmdata-mark", newline="") as file:
                 yield file
         except FileNotFoundError:
             raise SourceError(f"{self._name}: there is no such file ({path})") from None
         except OSError as error:
             raise SourceError(f"{self._name}: can't be read: {error.strerror}") from None
         except LookupError:
-            raise SourceError(f"{self._name}: unknown encoding {self._config.encoding!r}") from None
+            raise SourceError(f"{self._name}: unknown encoding {self._options.encoding!r}") from None
         except UnicodeError as error:
-            raise SourceError(f"{self._name}: can't be read as {self._config.encoding}: {error}") from None
+            raise SourceError(f"{self._name}: can't be read as {self._options.encoding}: {error}") from None
 
     def _header(self, records: _Records) -> tuple[str, ...]:
         taken = records.next()
@@ -103,7 +127,7 @@ class CsvSource:
             return Problem(rule="csv.header", message=message, source=self._name, line=line, hint=hint)
 
         if undecoded(taken.text) or "\0" in taken.text:
-            wanted = f"the header is not {self._config.encoding}"
+            wanted = f"the header is not {self._options.encoding}"
             yield problem(wanted, "`vlmdata init` finds the encoding; set source.encoding")
             return
         if taken.cells is None:
@@ -120,14 +144,14 @@ class CsvSource:
         rule, message, hint = self._fault(taken)
         if rule:
             problem = Problem(rule=rule, message=message, source=self._name, line=origin.line, hint=hint)
-            raw = original_bytes(taken.text, self._config.encoding) if undecoded(taken.text) else taken.text
+            raw = original_bytes(taken.text, self._options.encoding) if undecoded(taken.text) else taken.text
             return Rejection(origin=origin, problems=(problem,), raw=raw)
         values: dict[str, Any] = dict(zip(self.columns, taken.cells or (), strict=True))
         return RawRecord(origin=origin, values=values)
 
     def _fault(self, taken: Taken) -> tuple[str, str, str]:
         if undecoded(taken.text):
-            message = f"{undecoded_words(taken.text)} is not {self._config.encoding}"
+            message = f"{undecoded_words(taken.text)} is not {self._options.encoding}"
             return "csv.encoding", message, "save the file in one encoding, or set source.encoding"
         if "\0" in taken.text:
             return "csv.nul", "the row holds a NUL character", "remove it; a UTF-16 file needs source.encoding: utf-16"
@@ -156,7 +180,7 @@ class _Records:
     """The csv module over physical lines, started anew behind each line that it can't read."""
 
     lines: PhysicalLines
-    config: SourceConfig
+    config: CsvOptions
     width: int = 0
     _taken: list[Line] = field(default_factory=list)
     _reader: Any = None
@@ -268,7 +292,7 @@ def _is_blank(taken: Taken) -> bool:
     return taken.cells is not None and not any(cell.strip() for cell in taken.cells)
 
 
-def faulty_quotes(lines: Sequence[str], config: SourceConfig) -> list[tuple[int, int]]:
+def faulty_quotes(lines: Sequence[str], config: CsvOptions) -> list[tuple[int, int]]:
     """Where quoted cells open that reach over a line's end, up to the first that closes wrongly or not at all.
 
     Each is the index of its line and the column, from 1.
@@ -286,7 +310,7 @@ def faulty_quotes(lines: Sequence[str], config: SourceConfig) -> list[tuple[int,
     return found
 
 
-def _quoted_cells(text: str, config: SourceConfig) -> Iterator[tuple[int, int | None]]:
+def _quoted_cells(text: str, config: CsvOptions) -> Iterator[tuple[int, int | None]]:
     """The positions of the opening and the closing quote of each quoted cell; None for one that never closes."""
     if not config.quote:
         return

@@ -9,9 +9,8 @@ from itertools import islice
 from pathlib import Path
 
 from vlmdata.errors import SourceError
-from vlmdata.recipe import SourceConfig
 from vlmdata.record import RawRecord, Rejection, Skip
-from vlmdata.source.csv_file import CsvSource
+from vlmdata.source.csv_file import CsvOptions, CsvSource
 from vlmdata.source.encoding import find_encoding
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -39,7 +38,7 @@ class Dialect:
 class _Trial:
     """How well a file reads with one delimiter and one quote."""
 
-    config: SourceConfig
+    options: CsvOptions
     width: int = 0
     rows: int = 0
     good_rows: int = 0
@@ -74,35 +73,35 @@ class _Trial:
 def find_dialect(path: Path) -> Dialect:
     """Encoding, delimiter and quote of a CSV file. Raises SourceError where it is no such file, or has no header."""
     encoding = find_encoding(path)
-    plain = SourceConfig(type="csv", path=path, encoding=encoding.name)
-    refuse_separator_line(plain)
-    trials = [_best_quote(plain, delimiter) for delimiter in DELIMITERS]
+    plain = CsvOptions(encoding=encoding.name)
+    refuse_separator_line(path, plain)
+    trials = [_best_quote(path, plain, delimiter) for delimiter in DELIMITERS]
     best = max(trials, key=lambda trial: trial.score)
     if best.score <= 0:
-        best = _by_header(plain, trials)
+        best = _by_header(path, plain, trials)
     reason = f"{best.good_rows:,} of {best.rows:,} rows have the header's {best.width} cells"
     return Dialect(
         encoding=encoding.name,
-        delimiter=best.config.delimiter,
-        quote=best.config.quote,
+        delimiter=best.options.delimiter,
+        quote=best.options.quote,
         encoding_reason=encoding.reason,
         delimiter_reason=reason if best.width > 1 else "there is one column",
     )
 
 
-def _best_quote(plain: SourceConfig, delimiter: str) -> _Trial:
-    usual, *others = (_try(plain, delimiter, quote) for quote in QUOTES)
+def _best_quote(path: Path, plain: CsvOptions, delimiter: str) -> _Trial:
+    usual, *others = (_try(path, plain, delimiter, quote) for quote in QUOTES)
     best = max(others, key=lambda trial: trial.score)
     return best if best.score > usual.score + QUOTE_MARGIN else usual
 
 
-def _try(plain: SourceConfig, delimiter: str, quote: str) -> _Trial:
-    config = replace(plain, delimiter=delimiter, quote=quote, max_record_lines=MAX_RECORD_LINES)
-    source = CsvSource(config)
+def _try(path: Path, plain: CsvOptions, delimiter: str, quote: str) -> _Trial:
+    options = replace(plain, delimiter=delimiter, quote=quote, max_record_lines=MAX_RECORD_LINES)
+    source = CsvSource(path, options)
     try:
-        trial = _Trial(config=config, width=len(source.columns))
+        trial = _Trial(options=options, width=len(source.columns))
     except SourceError:
-        return _Trial(config=config)
+        return _Trial(options=options)
     if trial.width > 1:
         with rows_of(source) as rows:
             for row in islice(rows, SAMPLE_ROWS):
@@ -129,27 +128,27 @@ def _stands_in(cell: str, quote: str) -> bool:
     return len(cell) > 1 and cell[0] == cell[-1] == quote
 
 
-def _by_header(plain: SourceConfig, trials: list[_Trial]) -> _Trial:
+def _by_header(path: Path, plain: CsvOptions, trials: list[_Trial]) -> _Trial:
     """Where no row fits any header: the delimiter that the header itself has most of, so that its faults are named."""
     wide = max(trials, key=lambda trial: trial.width)
     if wide.width > 1:
         return wide
-    line = _first_line(plain)
+    line = _first_line(path, plain)
     delimiter = max(DELIMITERS, key=line.count)
-    config = replace(plain, delimiter=delimiter)
-    return _Trial(config=config, width=len(CsvSource(config).columns))
+    options = replace(plain, delimiter=delimiter)
+    return _Trial(options=options, width=len(CsvSource(path, options).columns))
 
 
-def refuse_separator_line(plain: SourceConfig) -> None:
+def refuse_separator_line(path: Path, plain: CsvOptions) -> None:
     """Raise SourceError for Excel's line `sep=;` above the header, which is no row of the table."""
-    line = _first_line(plain).strip().strip('"')
+    line = _first_line(path, plain).strip().strip('"')
     if line.lower().startswith("sep=") and len(line) <= 5:
-        message = f"{plain.path.name}:1: {line!r} is a note to Excel, the columns' names were expected"
+        message = f"{path.name}:1: {line!r} is a note to Excel, the columns' names were expected"
         raise SourceError(f"{message}; delete this line")
 
 
-def _first_line(plain: SourceConfig) -> str:
-    with plain.path.open(encoding=plain.encoding, errors="replace", newline="") as file:
+def _first_line(path: Path, plain: CsvOptions) -> str:
+    with path.open(encoding=plain.encoding, errors="replace", newline="") as file:
         for _ in range(1_000):
             line = file.readline(MAX_LINE)
             if not line or line.strip():

@@ -72,7 +72,7 @@ def record_batch(index: Index, rows: Sequence[int], read: ReadOriginal, schema: 
 def _images(numbers: pa.ListArray, index: Index, read: ReadOriginal, kind: pa.DataType) -> pa.ListArray:
     flat = numbers.flatten().to_pylist()
     data = pa.array([read(number) for number in flat], pa.binary())
-    names = pa.array([PurePosixPath(index.images.references[number]).name for number in flat], pa.string())
+    names = pa.array([index.images.images[number].name for number in flat], pa.string())
     structs = pa.StructArray.from_arrays([data, names], fields=list(kind.value_type))
     return pa.ListArray.from_arrays(_offsets(numbers), structs, type=kind)
 
