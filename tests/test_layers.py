@@ -66,8 +66,9 @@ def test_a_stage_imports_no_other_stage(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("vlmdata")])
 def test_vlmdata_imports_neither_vlmtrain_nor_anything_heavy(name: str) -> None:
-    for target, _ in imports(name):
-        assert target.partition(".")[0] not in {"vlmtrain", *HEAVY}, f"{name} imports {target}"
+    for target, at_top in imports(name):
+        asked_for = name == "vlmdata.ray_engine" and target == "ray" and not at_top
+        assert asked_for or target.partition(".")[0] not in {"vlmtrain", *HEAVY}, f"{name} imports {target}"
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("vlmtrain")])

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from vlmdata.contract import schema
     from vlmdata.dataset import open_dataset as open
     from vlmdata.drafting import Draft, draft_recipe
+    from vlmdata.importing import import_dataset
     from vlmdata.ledger import Ledger
     from vlmdata.pipeline import BuildResult, build
     from vlmdata.recipe import Recipe, load_recipe
     from vlmdata.record import Problem, Rejection
     from vlmdata.rendering import Prompt, render
+    from vlmdata.sharing import build_shard, join
     from vlmdata.validation import ValidationResult, validate
 
 _HOMES = {
@@ -31,7 +33,10 @@ _HOMES = {
     "Rejection": "record:Rejection",
     "ValidationResult": "validation:ValidationResult",
     "build": "pipeline:build",
+    "build_shard": "sharing:build_shard",
     "draft_recipe": "drafting:draft_recipe",
+    "import_dataset": "importing:import_dataset",
+    "join": "sharing:join",
     "load_recipe": "recipe:load_recipe",
     "open": "dataset:open_dataset",
     "render": "rendering:render",
@@ -50,7 +55,10 @@ __all__ = [
     "ValidationResult",
     "__version__",
     "build",
+    "build_shard",
     "draft_recipe",
+    "import_dataset",
+    "join",
     "load_recipe",
     "open",
     "render",

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from vlmdata.terminal import Format, exit_code_of, say, shown_path
-
-if TYPE_CHECKING:
-    from vlmdata.pipeline import Progress
+from vlmdata.terminal import Format, exit_code_of, say, shown_path, warn
 
 app = typer.Typer(
     name="vlmdata",
@@ -45,11 +41,16 @@ def root(version: Annotated[bool, typer.Option("--version", help="print the vers
 
 @app.command()
 def init(
-    source: Annotated[Path, typer.Argument(help="a CSV file, or the folder that holds it")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="a table (CSV, JSON, JSON Lines, Parquet, Excel), a folder of images, conversations, or a folder"
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", help="where the recipe goes")] = Path("recipe.yaml"),
     replace: Annotated[bool, typer.Option("--replace", help="overwrite an existing recipe")] = False,
 ) -> None:
-    """Look at a catalog and write a commented recipe that builds as it is."""
+    """Look at a catalog, images or conversations, and write a commented recipe that builds as it is."""
     from vlmdata import draft_recipe
     from vlmdata.errors import OutputError
 
@@ -70,20 +71,79 @@ def build(
     replace: Annotated[bool, typer.Option("--replace", help="put the new dataset in the place of an old one")] = False,
     set_: Set = None,
     workers: Workers = None,
+    engine: Annotated[str, typer.Option("--engine", help="local, or ray for a cluster")] = "local",
+    shard: Annotated[str | None, typer.Option("--shard", metavar="I/N", help="do this shard only; then join")] = None,
     form: FormatOption = Format.text,
 ) -> None:
-    """Build a dataset from a recipe: whole, or not at all."""
+    """Build a dataset from a recipe: whole, or not at all. A build that was interrupted goes on where it stopped."""
     import vlmdata
-    from vlmdata.reports.build_report import terminal_text
+    from vlmdata.progress import shown
 
     loaded = vlmdata.load_recipe(recipe, set=parsed_changes(set_))
-    with progress_shown() as progress:
-        built = vlmdata.build(loaded, out, replace=replace, workers=workers, on_progress=progress)
-    if form is Format.json:
-        say(json.dumps(built.report, indent=2, ensure_ascii=False))
+    if shard is not None:
+        with shown(warn) as watch:
+            done = vlmdata.build_shard(loaded, out, shard, workers=workers, on_progress=watch)
+        say(shard_text(shard, done.phase, done.missing, shown_path(out)))
         return
-    problems = [vlmdata.Problem(**problem) for problem in built.report["problems"]]
-    say(terminal_text(built.report, loaded.source.path.name, shown_path(out), problems=problems))
+    with shown(warn) as watch:
+        built = vlmdata.build(loaded, out, replace=replace, workers=workers, engine=engine, on_progress=watch)
+    say_built(built.report, out, form)
+
+
+@app.command(name="import")
+def import_(
+    source: Annotated[Path, typer.Argument(help="a file or folder of conversations, a saved dataset, a tar …")],
+    out: Annotated[Path, typer.Option("--out", help="the dataset's folder")],
+    format_: Annotated[
+        str, typer.Option("--from", metavar="FORMAT", help="the format; auto looks at the rows")
+    ] = "auto",
+    image_root: Annotated[
+        Path | None, typer.Option("--image-root", help="where image paths start; beside the source by default")
+    ] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="OWN=HERE", help="a word of the format, and what stands for it here; repeatable"),
+    ] = None,
+    drop: Annotated[
+        list[str] | None,
+        typer.Option("--drop", metavar="KIND", help="tools, boxes, reasoning, rejected_response, loss …; repeatable"),
+    ] = None,
+    rebase: Annotated[
+        list[str] | None,
+        typer.Option("--rebase", metavar="FROM=TO", help="another beginning for image paths, such as gs://b/=images/"),
+    ] = None,
+    dataset: Annotated[str | None, typer.Option("--dataset", help="the entry of a dataset_info.json")] = None,
+    prompt: Annotated[str | None, typer.Option("--prompt", help="the question of images with only a caption")] = None,
+    network: Annotated[
+        list[str] | None, typer.Option("--network", metavar="HOST", help="a host to download images from; repeatable")
+    ] = None,
+    max_rejected: Annotated[str, typer.Option("--max-rejected", help="rows that may be rejected: 0, 5, 10%")] = "0",
+    replace: Annotated[bool, typer.Option("--replace", help="put the new dataset in the place of an old one")] = False,
+    workers: Workers = None,
+    form: FormatOption = Format.text,
+) -> None:
+    """Build a dataset from conversations in a known format, without a recipe."""
+    import vlmdata
+    from vlmdata.importing import import_recipe
+    from vlmdata.progress import shown
+
+    recipe = import_recipe(
+        source,
+        format=format_,
+        image_root=image_root,
+        map=parsed_pairs("--map", names),
+        drop=drop or (),
+        rebase=parsed_pairs("--rebase", rebase),
+        dataset=dataset,
+        prompt=prompt,
+        network=network or (),
+        max_rejected=int(max_rejected) if max_rejected.isdecimal() else max_rejected,
+    )
+    if form is Format.text:
+        say(f"format          {recipe.source.options['format']}")
+    with shown(warn) as watch:
+        built = vlmdata.build(recipe, out, replace=replace, workers=workers, on_progress=watch)
+    say_built(built.report, out, form)
 
 
 @app.command()
@@ -126,6 +186,46 @@ def schema(
     say(json.dumps(schema_of(wanted), indent=2, ensure_ascii=False))
 
 
+@app.command()
+def join(
+    out: Annotated[Path, typer.Argument(help="the --out that the shards were built for")],
+    replace: Annotated[bool, typer.Option("--replace", help="put the new dataset in the place of an old one")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="only plan the files, for the shards to write")] = False,
+    workers: Workers = None,
+    form: FormatOption = Format.text,
+) -> None:
+    """Join the shards of a build and publish the dataset."""
+    import vlmdata
+    from vlmdata.progress import shown
+
+    with shown(warn) as watch:
+        built = vlmdata.join(out, replace=replace, plan_only=plan, workers=workers, on_progress=watch)
+    if built is None:
+        say(f"the files are planned; run every shard once more, each writes its part; then: vlmdata join {out}")
+    else:
+        say_built(built.report, out, form)
+
+
+def shard_text(shard: str, phase: str, missing: Sequence[str], out: str) -> str:
+    """What a shard has to say at its end."""
+    if phase == "write":
+        return f"shard {shard}: its files are written; when all are: vlmdata join {out}"
+    rest = f"still missing: {'; '.join(missing[:5])}; then" if missing else "nothing is missing;"
+    return f"shard {shard}: its rows are scanned; {rest} vlmdata join {out}"
+
+
+def say_built(report: Mapping[str, Any], out: Path, form: Format) -> None:
+    """A build's report, for a person or a program."""
+    import vlmdata
+    from vlmdata.reports.build_report import terminal_text
+
+    if form is Format.json:
+        say(json.dumps(report, indent=2, ensure_ascii=False))
+        return
+    problems = [vlmdata.Problem(**problem) for problem in report["problems"]]
+    say(terminal_text(report, shown_path(out), problems=problems))
+
+
 def parsed_changes(changes: list[str] | None) -> dict[str, Any]:
     """`--set a.b=1` as a mapping. Raises ConfigError for one without `=`."""
     from vlmdata.errors import ConfigError
@@ -137,22 +237,15 @@ def parsed_changes(changes: list[str] | None) -> dict[str, Any]:
     return {key.strip(): value for key, _, value in pairs}
 
 
-@contextmanager
-def progress_shown() -> Iterator[Progress | None]:
-    """A progress line on a terminal; nothing where the output goes to a file."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+def parsed_pairs(option: str, pairs: list[str] | None) -> dict[str, str]:
+    """`--map a=b` as a mapping. Raises ConfigError for one without `=`."""
+    from vlmdata.errors import ConfigError
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-        tasks = {
-            "scan": shown.add_task("rows read, images verified", total=None),
-            "write": shown.add_task("files written", total=None),
-        }
-        yield lambda phase, done, total: shown.update(tasks[phase], completed=done, total=total)
+    parted = [pair.partition("=") for pair in pairs or []]
+    for pair, (key, sign, _) in zip(pairs or [], parted, strict=True):
+        if not key or not sign:
+            raise ConfigError(f"{option} {pair}: a word, = and another were expected")
+    return {key: value for key, _, value in parted}
 
 
 def main(command: Callable[[], Any] = app) -> None:

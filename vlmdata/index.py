@@ -1,4 +1,4 @@
-"""The on-disk index of a scan: every accepted conversation and every unique image, without pixels.
+"""The on-disk index of a build: every conversation and every unique image, without pixels.
 
 It is what the later phases work on: the sources' text is read once, and each output shard is a function of this index,
 of the plan and of the image files.
@@ -6,19 +6,23 @@ of the plan and of the image files.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from hashlib import blake2b
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
+from vlmdata.blocks import IMAGE_SCHEMA
 from vlmdata.contract import arrow_type
-from vlmdata.record import Conversation, ImageReference, Inspected, message_rows, named_values
 
 CONVERSATIONS = "conversations.arrow"
+IMAGES = "images.arrow"
+BATCH_ROWS = 4_096
 
 
 def index_schema() -> pa.Schema:
@@ -27,108 +31,125 @@ def index_schema() -> pa.Schema:
     return pa.schema([*kept, ("image_numbers", pa.list_(pa.int32())), ("digest", pa.binary(16))])
 
 
-@dataclass(slots=True)
-class ImageTable:
-    """Unique images by number, and the number of each reference."""
+class TableWriter:
+    """Writes batches to an Arrow file in batches of a few thousand rows, so that any rows can be found quickly."""
 
-    references: list[ImageReference] = field(default_factory=list)
-    images: list[Inspected] = field(default_factory=list)
-
-    def add(self, reference: ImageReference, image: Inspected) -> int:
-        """The number of a new image."""
-        self.references.append(reference)
-        self.images.append(image)
-        return len(self.images) - 1
-
-
-def index_batch(
-    conversations: Sequence[Conversation], numbers: Mapping[ImageReference, int], images: ImageTable
-) -> pa.RecordBatch:
-    """Conversations as a batch of the index. `numbers` gives the number of every image reference."""
-    rows = [_index_row(conversation, numbers, images) for conversation in conversations]
-    return pa.RecordBatch.from_pylist(rows, schema=index_schema())
-
-
-def _index_row(conversation: Conversation, numbers: Mapping[ImageReference, int], images: ImageTable) -> dict[str, Any]:
-    provenance = conversation.provenance
-    messages = message_rows(conversation.messages)
-    image_numbers = [numbers[reference] for reference in conversation.images]
-    digest = blake2b(repr(messages).encode("utf-8", "surrogatepass"), digest_size=16)
-    for number in image_numbers:
-        digest.update(images.images[number].info.sha256.encode())
-    return {
-        "id": conversation.id,
-        "messages": messages,
-        "origin": {
-            "source": conversation.origin.source,
-            "row": conversation.origin.row,
-            "line": conversation.origin.line,
-        },
-        "group": conversation.group,
-        "tags": named_values(conversation.tags),
-        "fields": named_values(conversation.fields),
-        "provenance": None
-        if provenance is None
-        else {
-            "description": provenance.description,
-            "model": provenance.model,
-            "prompt_sha256": provenance.prompt_sha256,
-        },
-        "image_numbers": image_numbers,
-        "digest": digest.digest(),
-    }
-
-
-class IndexWriter:
-    """Writes batches of accepted conversations to the index, in order."""
-
-    def __init__(self, folder: Path) -> None:
-        self._writer = pa.ipc.new_file(str(folder / CONVERSATIONS), index_schema())
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._sink = pa.OSFile(str(path), "wb")
+        self._writer = pa.ipc.new_file(self._sink, schema)
+        self._held: list[pa.RecordBatch] = []
+        self._rows = 0
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Append a batch."""
         if batch.num_rows:
-            self._writer.write_batch(batch)
+            self._held.append(batch)
+            self._rows += batch.num_rows
+        if self._rows >= BATCH_ROWS:
+            self._flush()
 
-    def __enter__(self) -> IndexWriter:
+    def _flush(self) -> None:
+        if self._held:
+            self._writer.write_batch(pa.concat_batches(self._held))
+            self._held, self._rows = [], 0
+
+    def __enter__(self) -> TableWriter:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._writer.close()
+        try:
+            if error is None:
+                self._flush()
+        finally:
+            self._writer.close()
+            self._sink.close()
+
+
+class StoredTable:
+    """An Arrow file, memory-mapped: whole columns batch by batch, or any rows of it."""
+
+    def __init__(self, path: Path) -> None:
+        self._reader = pa.ipc.open_file(pa.memory_map(str(path)))
+        lengths = [self._reader.get_batch(number).num_rows for number in range(self._reader.num_record_batches)]
+        self._starts = [0, *np.cumsum(lengths).tolist()]
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Every batch, in order."""
+        for number in range(self._reader.num_record_batches):
+            yield self._reader.get_batch(number)
+
+    def column(self, name: str) -> Iterator[Any]:
+        """A column's values as Python has them, one by one."""
+        for batch in self.batches():
+            yield from batch.column(name).to_pylist()
+
+    def rows(self, positions: Sequence[int]) -> pa.RecordBatch:
+        """Rows by position, in the order asked for."""
+        pieces = []
+        for number, run in _runs(positions, self._starts):
+            local = pa.array(np.asarray(run, dtype=np.int64) - self._starts[number])
+            pieces.append(self._reader.get_batch(number).take(local))
+        if not pieces:
+            return pa.RecordBatch.from_pylist([], schema=self._reader.schema)
+        return pa.concat_batches(pieces)
+
+
+def _runs(positions: Sequence[int], starts: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
+    """Neighbouring positions that lie in the same batch, with the batch's number."""
+    run: list[int] = []
+    current = -1
+    for position in positions:
+        number = bisect_right(starts, position) - 1
+        if number != current and run:
+            yield current, run
+            run = []
+        current = number
+        run.append(position)
+    if run:
+        yield current, run
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """A finished index, memory-mapped."""
+    """A finished index."""
 
-    table: pa.Table
-    images: ImageTable
+    conversations: StoredTable
+    images: StoredTable
 
     @classmethod
-    def open(cls, folder: Path, images: ImageTable) -> Index:
-        """Open what an IndexWriter wrote."""
-        with pa.memory_map(str(folder / CONVERSATIONS)) as source:
-            return cls(pa.ipc.open_file(source).read_all(), images)
+    def open(cls, folder: Path) -> Index:
+        """Open the index in a folder."""
+        return cls(StoredTable(folder / CONVERSATIONS), StoredTable(folder / IMAGES))
 
     def __len__(self) -> int:
-        return int(self.table.num_rows)
+        return len(self.conversations)
 
     def strings(self, column: str) -> list[str]:
         """A text column, whole."""
-        return list(self.table.column(column).to_pylist())
+        return list(self.conversations.column(column))
 
     def digests(self) -> Iterator[bytes]:
         """The content digest of each conversation, in order."""
-        for chunk in self.table.column("digest").chunks:
-            yield from chunk.to_pylist()
+        yield from self.conversations.column("digest")
 
-    def image_bytes(self) -> list[int]:
+    def image_bytes(self) -> npt.NDArray[np.int64]:
         """How many image bytes each conversation holds."""
-        sizes = [image.size for image in self.images.images]
-        return [
-            sum(sizes[number] for number in numbers)
-            for chunk in self.table.column("image_numbers").chunks
-            for numbers in chunk.to_pylist()
-        ]
+        sizes = [batch.column("size").to_numpy() for batch in self.images.batches()]
+        size = np.concatenate(sizes) if sizes else np.zeros(0, np.int64)
+        totals = []
+        for batch in self.conversations.batches():
+            lists = batch.column("image_numbers")
+            offsets = lists.offsets.to_numpy()
+            running = np.concatenate([[0], np.cumsum(size[lists.values.to_numpy()])])
+            totals.append(running[offsets[1:]] - running[offsets[:-1]])
+        return np.concatenate(totals).astype(np.int64) if totals else np.zeros(0, np.int64)
+
+
+def index_writers(folder: Path) -> tuple[TableWriter, TableWriter]:
+    """Writers of a new index: of its conversations and of its images."""
+    return TableWriter(folder / CONVERSATIONS, index_schema()), TableWriter(folder / IMAGES, IMAGE_SCHEMA)

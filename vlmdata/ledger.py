@@ -14,7 +14,8 @@ class Ledger:
     """Everything a build counted.
 
     Rows and lines are counted where they are read, verdicts where they are given, so that the equations can fail.
-    `rejected_by_rule` counts each rule once for a rejection; a rejection with two rules counts in both.
+    `rejected_by_rule` counts each rule once for a rejection; a rejection with two rules counts in both. `changed`
+    counts what the recipe asked for and was done to values and images, by rule.
     """
 
     rows_read: int = 0
@@ -31,6 +32,7 @@ class Ledger:
     lines_of_header: int = 0
     rejected_by_rule: Counter[str] = field(default_factory=Counter)
     warned_by_rule: Counter[str] = field(default_factory=Counter)
+    changed: Counter[str] = field(default_factory=Counter)
     images_unique: int = 0
     images_references: int = 0
     images_bytes: int = 0
@@ -87,6 +89,7 @@ class Ledger:
             },
             "rejected_by_rule": dict(sorted(self.rejected_by_rule.items())),
             "warned_by_rule": dict(sorted(self.warned_by_rule.items())),
+            "changed": dict(sorted(self.changed.items())),
             "splits": dict(self.splits),
             "groups": {"count": self.groups, "largest": self.largest_group},
         }

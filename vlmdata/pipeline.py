@@ -3,41 +3,47 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from vlmdata.check.duplicates import repeats
-from vlmdata.check.messages import CHECKS
-from vlmdata.convert import converter_for
+import xxhash
+
+from vlmdata.assigning import Assignment
 from vlmdata.convert.catalog import columns_read
+from vlmdata.engine import Engine, engine_named
 from vlmdata.errors import BuildRefusedError, OutputError, RecipeError
+from vlmdata.gathering import Gathered, Gathering
 from vlmdata.image.folder import ImageReferenceError
-from vlmdata.image.verifying import Reader, open_reader, verifying
-from vlmdata.index import ImageTable, Index, IndexWriter
+from vlmdata.index import Index
+from vlmdata.journal import Journal, scan_key
 from vlmdata.ledger import Ledger
-from vlmdata.protocols import Source, Tools
+from vlmdata.opening import refuse_missing_roots
+from vlmdata.progress import Progress, Watch, nobody
+from vlmdata.protocols import Source
 from vlmdata.recipe import Recipe
-from vlmdata.record import Problem, RawRecord, Rejection
-from vlmdata.reports.build_report import Findings, build_report
-from vlmdata.scan import Outcome, Scan
+from vlmdata.record import Change, Problem, Rejection, rejection_dict, rejection_from
+from vlmdata.reports.build_report import Findings, build_report, size_words
 from vlmdata.settings import nearest, refuse
 from vlmdata.source import open_source
-from vlmdata.splits.filling import fill
-from vlmdata.write.arrow_files import WrittenFile, write_shard, write_split_metadata, write_splits_file
+from vlmdata.tasks import Job, finished
+from vlmdata.write.arrow_files import WrittenFile, file_hash, write_split_metadata, write_splits_file
 from vlmdata.write.card import dataset_card
 from vlmdata.write.manifest import build_log, manifest, write_json
-from vlmdata.write.plan import plan_shards
+from vlmdata.write.plan import Plan, plan_shards
 from vlmdata.write.quarantine import Quarantine, read_quarantine
 from vlmdata.write.staging import Stage, staged
 
-Phase = Literal["scan", "write"]
-Progress = Callable[[Phase, int, int | None], None]
-"""Called with the phase, what is done, and the total where it is known: rows scanned, output files written."""
+WITH_COLUMNS = ("multi_image", "mmiu")
+"""Sources that make their own conversations of a table, whose columns a recipe may name as tags."""
+
+KEPT_SECONDS = 30
+"""A refused build that took longer leaves its journal, so that the next one need not look at every image again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,51 +66,82 @@ class Build:
 
     recipe: Recipe
     source: Source
-    reader: Reader
+    job: Job
+    engine: Engine
     stage: Stage
-    workers: int
-    progress: Progress
+    journal: Journal
+    watch: Watch
     ledger: Ledger = field(default_factory=Ledger)
     findings: Findings = field(default_factory=Findings)
-    partly_rejected: set[tuple[str, int]] = field(default_factory=set)
+    started: float = field(default_factory=time.monotonic)
 
 
-def build(
+def build(  # noqa: PLR0913  (what a person may ask of a build, each by its name)
     recipe: Recipe,
     out: str | Path,
     *,
     replace: bool = False,
     workers: int | None = None,
-    on_progress: Progress | None = None,
+    engine: str = "local",
+    on_progress: Watch | None = None,
 ) -> BuildResult:
     """Build a dataset from a recipe into the folder `out`, whole or not at all.
 
-    `workers` is the number of threads (the machine's cores by default); the output does not depend on it.
+    `workers` is the number of threads, or of Ray tasks at once (the machine's cores by default); the output does not
+    depend on it, nor on the engine (`local` or `ray`). A build that was interrupted goes on where it stopped.
     Raises RecipeError and SourceError before anything is read, OutputError where `out` can't be written, and
     BuildRefusedError where more rows were rejected than the recipe allows.
     """
     source = open_source(recipe.source)
     check_columns(recipe, source)
-    reader = open_reader(recipe.images)
-    started = time.monotonic()
+    refuse_missing_roots(recipe)
     with staged(Path(out), replace=replace) as stage:
-        work = Build(
-            recipe=recipe,
-            source=source,
-            reader=reader,
-            stage=stage,
-            workers=workers or os.cpu_count() or 1,
-            progress=on_progress or _no_progress,
-        )
-        with closing(Quarantine(stage.folder)) as quarantine:
-            index = scan(work, quarantine)
-            positions = assign(work, index, quarantine)
-        files = [] if _too_many_rejected(work) else write(work, index, positions)
-        return report(work, files, seconds=time.monotonic() - started)
+        work = begin(recipe, source, stage, workers or os.cpu_count() or 1, on_progress or nobody)
+        work.engine = engine_named(engine)
+        with resumable(work):
+            work.engine.scan(work.job, work.watch)
+            return finish(work)
+
+
+def begin(recipe: Recipe, source: Source, stage: Stage, workers: int, watch: Watch) -> Build:
+    """A build into a stage, on top of what an interrupted one of the same recipe and source has left there."""
+    key = scan_key(recipe, source)
+    journal = Journal(stage.work)
+    if journal.key() != key:
+        stage.clear()
+    journal.begin(key, recipe)
+    earlier = stage.out if stage.out.is_dir() else None
+    job = Job(recipe=recipe, work=stage.work, folder=stage.folder, workers=workers, earlier=earlier)
+    return Build(
+        recipe=recipe,
+        source=source,
+        job=job,
+        engine=engine_named("local"),
+        stage=stage,
+        journal=journal,
+        watch=watch,
+    )
+
+
+@contextmanager
+def resumable(work: Build) -> Iterator[None]:
+    """Keep what is finished where the build stops: interrupted, or for want of space, or refused after a long scan."""
+    try:
+        yield
+    except ImageReferenceError as error:
+        raise OutputError(f"{error.message}: {error.hint or 'nothing was published; build again'}") from None
+    except BuildRefusedError:
+        work.stage.resumable = time.monotonic() - work.started > KEPT_SECONDS
+        raise
+    except (OSError, OutputError, KeyboardInterrupt):
+        work.stage.resumable = work.journal.worth_keeping()
+        raise
 
 
 def check_columns(recipe: Recipe, source: Source) -> None:
-    """Raise RecipeError for every column that the recipe names and the source has not."""
+    """Raise RecipeError for every column that the recipe's templates name and the source has not."""
+    if not recipe.conversations and recipe.source.type not in WITH_COLUMNS:
+        return
     columns = list(source.columns)
     problems = [
         recipe.settings.problem(
@@ -119,161 +156,142 @@ def check_columns(recipe: Recipe, source: Source) -> None:
     refuse(recipe.settings.source, problems, RecipeError)
 
 
-def scan(work: Build, quarantine: Quarantine) -> Index:
-    """Phase one: rows and images to the index."""
-    images = ImageTable()
+def finish(work: Build) -> BuildResult:
+    """What follows the scan, whoever did it: gather, assign, write, report."""
+    plan = planned(work)
+    files = write(work, plan) if plan is not None else []
+    return report(work, files)
 
-    def reject(rejection: Rejection) -> None:
-        work.ledger.rejected_by_rule.update(rejection.rules)
-        work.findings.add(rejection.problems)
+
+def planned(work: Build) -> Plan | None:
+    """Gather and assign, and put down the plan of the output files; None where the build is refused."""
+    with closing(Quarantine(work.stage.folder)) as quarantine:
+        index, gathered = gather(work, quarantine)
+        positions = assign(work, index, gathered, quarantine)
+    if _too_many_rejected(work):
+        return None
+    plan = make_plan(work, index, positions)
+    _refuse_full_disk(work, plan, _count_images(work, index, positions))
+    return plan
+
+
+def gather(work: Build, quarantine: Quarantine) -> tuple[Index, Gathered]:
+    """The scan's blocks to the index, every row counted."""
+
+    def reject(rejection: Mapping[str, Any]) -> None:
+        _count_rejection(work, rejection_from(rejection))
         quarantine.write(rejection)
-        if rejection.conversation is not None:
-            work.partly_rejected.add((rejection.origin.source, rejection.origin.row))
 
     def warn(problem: Problem) -> None:
         work.ledger.warned_by_rule[problem.rule] += 1
         work.findings.add((problem,))
 
-    tools = Tools(warn=warn, changed=lambda _: None, matching=work.reader.matching)
-    with verifying(work.reader, work.workers) as submit, IndexWriter(work.stage.work) as index:
-        outcome = Outcome(index=index, images=images, ledger=work.ledger, reject=reject, warn=warn)
-        running = Scan(convert=converter_for(work.recipe, tools), submit=submit, checks=CHECKS, outcome=outcome)
-        running.run(work.source.shards(), lambda rows: work.progress("scan", rows, None))
-    return Index.open(work.stage.work, images)
+    def changed(change: Change) -> None:
+        work.ledger.changed[change.rule] += 1
+        work.findings.add_change(change)
+
+    limit = work.recipe.source.limit
+    gathering = Gathering(limit=limit, ledger=work.ledger, reject=reject, warn=warn, changed=changed)
+    index = gathering.run(work.journal.results(len(work.source.shards())), work.stage.work)
+    return index, gathering.gathered
 
 
-def assign(work: Build, index: Index, quarantine: Quarantine) -> dict[str, list[int]]:
+def _count_rejection(work: Build, rejection: Rejection) -> None:
+    work.ledger.rejected_by_rule.update(rejection.rules)
+    work.findings.add(rejection.problems)
+
+
+def assign(work: Build, index: Index, gathered: Gathered, quarantine: Quarantine) -> dict[str, array[int]]:
     """Phase two: duplicates, groups and splits, on the index. The positions of each split's conversations, in order."""
-    dropped = _duplicates(work, index, quarantine)
-    shares = work.recipe.split.shares
-    groups = index.strings("group")
-    kept = [position for position in range(len(index)) if position not in dropped]
-    split_of = fill((groups[position] for position in kept), shares, work.recipe.split.seed)
-    positions: dict[str, list[int]] = {split: [] for split in shares}
-    for position in kept:
-        positions[split_of[groups[position]]].append(position)
-    work.findings.count_groups(work.ledger, (groups[position] for position in kept))
-    work.ledger.splits = {split: len(rows) for split, rows in positions.items()}
-    for split, rows in positions.items():
-        if kept and not rows:
-            _warn_empty_split(work, split)
-    return positions
 
+    def reject(rejection: Rejection) -> None:
+        _count_rejection(work, rejection)
+        quarantine.write(rejection_dict(rejection))
 
-def _warn_empty_split(work: Build, split: str) -> None:
-    message = f"the split {split!r} is empty: too few groups for its share"
-    work.findings.add((Problem(rule="split.empty", message=message, severity="warning"),))
-    work.ledger.warned_by_rule["split.empty"] += 1
-
-
-def _duplicates(work: Build, index: Index, quarantine: Quarantine) -> dict[int, int]:
-    """Positions of conversations that the recipe does not keep because an equal one stands before them."""
-    policy = work.recipe.duplicates
-    if policy == "keep":
-        return {}
-    found = repeats(index.digests())
-    if not found:
-        return {}
-    ids, origins = index.strings("id"), index.table.column("origin")
-    if policy == "drop":
-        work.ledger.conversations_accepted -= len(found)
-        work.ledger.conversations_deduplicated += len(found)
-        return found
-    at_row: dict[tuple[str, int], list[int]] = {}
-    for position in found:
-        origin = origins[position].as_py()
-        at_row.setdefault((origin["source"], origin["row"]), []).append(position)
-    for entry in _rows_again(work.source, at_row):
-        for position in at_row[entry.origin.source, entry.origin.row]:
-            _reject_duplicate(work, quarantine, entry, (ids[position], ids[found[position]]))
-    _settle_rows(work, index, found)
-    return found
-
-
-def _rows_again(source: Source, wanted: Mapping[tuple[str, int], Any]) -> Iterator[RawRecord]:
-    """Rows of a source, read once more, since the index does not keep them. Raises OutputError where one is gone."""
-    missing = set(wanted)
-    for shard in source.shards():
-        for entry in shard:
-            place = (entry.origin.source, entry.origin.row)
-            if place in missing and isinstance(entry, RawRecord):
-                missing.discard(place)
-                yield entry
-    if missing:
-        raise OutputError(f"{min(missing)[0]}: changed while the dataset was being built; nothing was published")
-
-
-def _reject_duplicate(work: Build, quarantine: Quarantine, raw: RawRecord, ids: tuple[str, str]) -> None:
-    problem = Problem(
-        rule="dataset.duplicate",
-        message=f"text and images equal those of {ids[1]!r}",
-        source=raw.origin.source,
-        line=raw.origin.line,
-        hint="drop one, or set duplicates: drop",
-        id=ids[0],
+    assignment = Assignment(
+        recipe=work.recipe, source=work.source, ledger=work.ledger, findings=work.findings, reject=reject
     )
-    number = int(ids[0].rpartition("/")[2]) if len(work.recipe.conversations) > 1 else 0
-    work.ledger.rejected_by_rule["dataset.duplicate"] += 1
-    work.findings.add((problem,))
-    quarantine.write(Rejection(origin=raw.origin, problems=(problem,), row=raw.values, conversation=number, id=ids[0]))
+    return assignment.splits(index, gathered)
 
 
-def _settle_rows(work: Build, index: Index, rejected: dict[int, int]) -> None:
-    """Count conversations that were accepted and are now rejected, and the rows that have none left."""
-    rows: dict[tuple[str, int], list[bool]] = {}
-    for position, origin in enumerate(index.table.column("origin").to_pylist()):
-        rows.setdefault((origin["source"], origin["row"]), []).append(position in rejected)
-    touched = {place: flags for place, flags in rows.items() if any(flags)}
-    emptied = sum(all(flags) for flags in touched.values())
-    ledger = work.ledger
-    ledger.conversations_accepted -= len(rejected)
-    ledger.conversations_rejected += len(rejected)
-    ledger.rows_used -= emptied
-    ledger.rows_rejected += emptied
-    ledger.rows_with_rejection += len(touched.keys() - work.partly_rejected)
-
-
-def write(work: Build, index: Index, positions: dict[str, list[int]]) -> list[WrittenFile]:
-    """Phase three: every output file, on as many threads as the build has workers."""
-    sizes = index.image_bytes()
-    shards = plan_shards(positions, sizes)
-    for split in positions:
-        (work.stage.folder / split).mkdir()
-
-    def read(number: int) -> bytes:
-        image = index.images.images[number]
-        return work.reader.original(
-            str(index.images.references[number]), image.location, size=image.size, xxh3=image.xxh3
-        )
-
-    files: list[WrittenFile] = []
-    with ThreadPoolExecutor(max_workers=work.workers, thread_name_prefix="write") as pool:
-        futures = [pool.submit(write_shard, work.stage.folder, shard, index, sizes, read) for shard in shards]
-        try:
-            for future in futures:
-                files.append(future.result())
-                work.progress("write", len(files), len(shards))
-        except ImageReferenceError as error:
-            pool.shutdown(cancel_futures=True)
-            raise OutputError(f"{error.message}: {error.hint or 'nothing was published; build again'}") from None
-    for split in positions:
+def write(work: Build, plan: Plan) -> list[WrittenFile]:
+    """Phase three: every output file, whoever writes it."""
+    work.engine.write(work.job, work.watch)
+    files = []
+    for shard in plan.shards:
+        file = finished(work.job, work.journal, plan, shard)
+        if file is None:
+            raise OutputError(f"{shard.split}/{shard.file}: was not written; run the same command again")
+        files.append(file)
+    splits = list(work.recipe.split.shares)
+    for split in splits:
         write_split_metadata(work.stage.folder, split, [file for file in files if file.name.startswith(f"{split}/")])
-    write_splits_file(work.stage.folder, list(positions))
-    _count_images(work, index, positions)
+    write_splits_file(work.stage.folder, splits)
     return files
 
 
-def _count_images(work: Build, index: Index, positions: dict[str, list[int]]) -> None:
-    """Count the images that the output holds: references, and unique bytes by sha256."""
-    lists = index.table.column("image_numbers").to_pylist()
-    numbers = [number for rows in positions.values() for position in rows for number in lists[position]]
-    unique = {index.images.images[number].info.sha256: index.images.images[number].size for number in set(numbers)}
-    work.ledger.images_references = len(numbers)
+def make_plan(work: Build, index: Index, positions: Mapping[str, Sequence[int]]) -> Plan:
+    """The plan of the output files, put down for whoever writes them; files of another plan are thrown away."""
+    shards = plan_shards(positions, index.image_bytes())
+    digest = xxhash.xxh3_128()
+    for name in ("conversations.arrow", "images.arrow"):
+        digest.update(file_hash(work.stage.work / name).encode())
+    for shard in shards:
+        digest.update(f"{shard.split}/{shard.file}".encode())
+        digest.update(array("q", shard.positions).tobytes())
+    plan = Plan(shards=shards, digest=digest.hexdigest())
+    plan.save(work.stage.work)
+    kept = {f"{shard.split}/{shard.file}" for shard in shards if finished(work.job, work.journal, plan, shard)}
+    for folder in work.stage.folder.iterdir():
+        for file in folder.iterdir() if folder.is_dir() else ():
+            if f"{folder.name}/{file.name}" not in kept:
+                file.unlink()
+    for split in positions:
+        (work.stage.folder / split).mkdir(exist_ok=True)
+    return plan
+
+
+def _refuse_full_disk(work: Build, plan: Plan, image_bytes: int) -> None:
+    """Say how much will be written, and raise OutputError where the disk can't hold it."""
+    text = sum((work.stage.work / name).stat().st_size for name in ("conversations.arrow", "images.arrow"))
+    written = sum(file.bytes for shard in plan.shards if (file := finished(work.job, work.journal, plan, shard)))
+    needed = max(image_bytes + text - written, 0)
+    free = shutil.disk_usage(work.stage.folder).free
+    if needed > free:
+        raise OutputError(
+            f"{work.stage.out}: about {size_words(needed)} are to be written, and {size_words(free)} are free on the "
+            "disk; nothing was published"
+        )
+    note = f"writing about {size_words(needed)}; {size_words(free)} are free"
+    work.watch(Progress(phase="write", note=note if needed >= 10**8 else ""))
+
+
+def _count_images(work: Build, index: Index, positions: Mapping[str, Sequence[int]]) -> int:
+    """Count the images that the output holds: references, and unique bytes by sha256. The bytes of all references."""
+    kept = bytearray(len(index))
+    for rows in positions.values():
+        for position in rows:
+            kept[position] = 1
+    used: set[int] = set()
+    references = 0
+    for flag, numbers in zip(kept, index.conversations.column("image_numbers"), strict=True):
+        if flag:
+            references += len(numbers)
+            used.update(numbers)
+    total, unique = 0, {}
+    for number, (sha, size) in enumerate(zip(index.images.column("sha256"), index.images.column("size"), strict=True)):
+        if number in used:
+            unique[bytes.fromhex(sha)] = size
+    sizes = index.image_bytes()
+    for rows in positions.values():
+        total += sum(int(sizes[position]) for position in rows)
+    work.ledger.images_references = references
     work.ledger.images_unique = len(unique)
     work.ledger.images_bytes = sum(unique.values())
+    return total
 
 
-def report(work: Build, files: Sequence[WrittenFile], *, seconds: float) -> BuildResult:
+def report(work: Build, files: Sequence[WrittenFile]) -> BuildResult:
     """Balance the ledger, write what goes beside the data, and publish, or refuse to."""
     work.ledger.check()
     refused = _too_many_rejected(work)
@@ -285,9 +303,10 @@ def report(work: Build, files: Sequence[WrittenFile], *, seconds: float) -> Buil
         raise BuildRefusedError(
             f"nothing was published: {refused}; the report and the rejected rows are in {path}", work.findings.samples()
         )
-    write_json(folder / "manifest.json", manifest(work.recipe, work.source.columns, files, work.ledger))
+    seconds = time.monotonic() - work.started
+    write_json(folder / "manifest.json", manifest(work.recipe, work.source, files, work.ledger))
     (folder / "README.md").write_text(dataset_card(work.recipe, work.ledger), encoding="utf-8")
-    write_json(folder / "build-log.json", build_log(work.ledger, workers=work.workers, seconds=seconds))
+    write_json(folder / "build-log.json", build_log(work.ledger, workers=work.job.workers, seconds=seconds))
     work.stage.publish()
     return BuildResult(path=work.stage.out, ledger=work.ledger, report=made)
 
@@ -303,7 +322,3 @@ def _too_many_rejected(work: Build) -> str:
     if ledger.conversations_accepted == 0:
         return "not one conversation was accepted"
     return ""
-
-
-def _no_progress(phase: Phase, done: int, total: int | None) -> None:
-    """Nobody is watching."""

@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from threading import Lock
+from typing import Any, Literal
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")
-"""The formats that are opened at all. Pillow knows some forty, and each is a way in for hostile bytes."""
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")
+"""The formats that are opened at all, besides HEIC. Pillow knows some forty, and each is a way in for hostile bytes."""
+
+HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1"})
+"""What follows `ftyp` in a photo of a phone (ISO/IEC 23008-12); `mif1` may stand before AVIF too."""
 
 PIXEL_LIMIT = 89_478_485
 """The most pixels an image may have before it is decoded: Pillow's own bound, where it starts to warn of bombs."""
@@ -62,9 +67,35 @@ def open_image(data: bytes, *, pixel_limit: int = PIXEL_LIMIT) -> ImageFile.Imag
     """
     refuse_other_bytes(data)
     with pillow_errors(len(data)):
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        image = _heic(data) if is_heic(data) else Image.open(io.BytesIO(data), formats=FORMATS)
     refuse_bomb(image.width, image.height, pixel_limit)
     return image
+
+
+def is_heic(data: bytes) -> bool:
+    """Whether bytes are HEIC, which Pillow does not read by itself."""
+    return data[4:8] == b"ftyp" and data[8:12] in HEIC_BRANDS and b"avif" not in data[8:64]
+
+
+def _heic(data: bytes) -> ImageFile.ImageFile:
+    """A HEIC file's first picture. The plugin is not registered: nothing else in the process changes by it."""
+    try:
+        from pillow_heif import HeifImageFile
+    except ImportError:
+        message = "is HEIC, which is read with an extra package: pip install 'vlmdata[heic]'"
+        raise PixelError("format", message) from None
+    found: ImageFile.ImageFile = HeifImageFile(io.BytesIO(data))
+    return found
+
+
+def format_of(image: Image.Image) -> str:
+    """An image's format. A JPEG with further pictures behind it, as phones write them, is a JPEG."""
+    return "JPEG" if image.format == "MPO" else str(image.format)
+
+
+def has_alpha(image: Image.Image) -> bool:
+    """Whether an image says of its pixels how much they cover."""
+    return image.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in image.info
 
 
 def to_rgb(data: bytes, *, pixel_limit: int = PIXEL_LIMIT) -> Image.Image:
@@ -82,7 +113,10 @@ def orientation(image: Image.Image) -> int:
     """The EXIF orientation, 1 to 8; 1 where none is given. To be called within `pillow_errors`.
 
     An EXIF block that asks for a turn must be readable as a whole: datasets writes it anew when it turns an image.
+    A TIFF counts as upright: Pillow turns it as it loads, and gives its size so from the start.
     """
+    if image.format == "TIFF":
+        return 1
     exif = image.getexif()
     found = exif.get(ORIENTATION_TAG)
     if found not in TURNS:
@@ -102,7 +136,7 @@ def flatten(image: Image.Image) -> Image.Image:
         return image
     if image.mode.startswith(("I;16", "I")) or image.mode == "F":
         return _scaled_to_8_bits(image).convert("RGB")
-    if image.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in image.info:
+    if has_alpha(image):
         layer = image.convert("RGBA")
         canvas = Image.new("RGBA", layer.size, (*BACKGROUND, 255))
         return Image.alpha_composite(canvas, layer).convert("RGB")
@@ -139,11 +173,43 @@ def refuse_bomb(width: int, height: int, pixel_limit: int) -> None:
         raise PixelError("bomb", message)
 
 
+class Quiet:
+    """Keeps Pillow's warnings from the terminal while images are looked at, in however many threads.
+
+    Each of them is about a header that is odd in a way that no viewer minds; what matters is found by decoding. The
+    warnings module has one list of filters for all threads, so that the first to enter adds one and the last takes it.
+    """
+
+    def __init__(self) -> None:
+        self._inside = 0
+        self._lock = Lock()
+        self._catch: Any = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._catch = warnings.catch_warnings()
+                self._catch.__enter__()
+                warnings.filterwarnings("ignore", module=r"PIL\.")
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._catch.__exit__(None, None, None)
+
+
+QUIET = Quiet()
+"""To be entered around the looking at many images, which is cheaper than around each."""
+
+
 @contextmanager
 def pillow_errors(size: int) -> Iterator[None]:
     """Whatever Pillow raises over bad bytes, as a PixelError with a kind."""
     try:
-        yield
+        with QUIET:
+            yield
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise PixelError("bomb", f"claims to have more than {PIXEL_LIMIT:,} pixels") from None
     except UnidentifiedImageError:

@@ -17,7 +17,8 @@ class Shard(Protocol):
     """A part of a source that can be read by itself. The line counts are known once it has been iterated to its end.
 
     Where rows are not lines, each row counts as one line. `share_read`, between 0 and 1, is how much of the shard has
-    been read so far, for the progress alone.
+    been read so far, for the progress alone. A shard may have `changes`, a Counter of what was left out of what it
+    read, by rule.
     """
 
     lines_read: int
@@ -30,7 +31,11 @@ class Shard(Protocol):
 
 
 class Source(Protocol):
-    """Where raw rows come from."""
+    """Where raw rows come from.
+
+    A source whose rows are not in `files` alone, such as the images of a folder, may have a `fingerprint`: a text that
+    is another where the rows would be.
+    """
 
     @property
     def columns(self) -> Sequence[str]:

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from vlmdata.contract import CONTRACT
 from vlmdata.contract import schema as schema_of
-from vlmdata.errors import RecipeError
+from vlmdata.errors import ConfigError, RecipeError
 from vlmdata.pixels import PIXEL_LIMIT
+from vlmdata.questions import benchmark_folder, zip_names
 from vlmdata.record import Problem
-from vlmdata.settings import Place, Settings, check, override, read_settings, refuse, to_dataclass
+from vlmdata.settings import Place, Settings, check, nearest, override, read_settings, refuse, to_dataclass
 from vlmdata.templates import TemplateError, compile_expression, compile_template
 
 IMAGES = "images"
 """The word that stands for a row's images in a list of message parts."""
 
 
+SHIPPED = Path(__file__).parent / "recipes"
+"""The recipes that come with vlmdata."""
+
 COMMON_KEYS = frozenset({"type", "path", "where", "limit", "nulls"})
 """What every type of source understands."""
 
-FOLDER_SOURCES = ("image_folder", "mmiu")
+FOLDER_SOURCES = ("image_folder",)
 """Sources whose path is the folder that their images are in."""
 
 WITH_OWN_CONVERSATIONS = ("conversations", "multi_image", "mmiu")
@@ -147,14 +151,33 @@ class Recipe:
 def load_recipe(path: str | Path, set: Mapping[str, Any] | None = None) -> Recipe:
     """Read a recipe. `set` puts values over the file's (`{"source.limit": 500}`).
 
-    Raises RecipeError with all problems in `.problems`: YAML, unknown keys, values, templates.
+    A bare name such as `llava-instruct-mix-vsft`, where there is no such file, is a recipe that comes with vlmdata; its
+    paths are relative to the current folder. Raises RecipeError with all problems in `.problems`: YAML, unknown keys,
+    values, templates.
     """
     path = Path(path)
-    settings = override(read_settings(path), set or {})
+    settings, folder = shipped_recipe(path) or (read_settings(path), path.parent)
+    settings = override(settings, set or {})
     problems = [*check(settings, "recipe.v1"), *_conversation_problems(settings)]
     refuse(settings.source, sorted(problems, key=lambda problem: (problem.line, problem.field)), RecipeError)
     refuse(settings.source, sorted(_deeper_problems(settings), key=lambda problem: problem.line), RecipeError)
-    return _recipe(settings, path.parent)
+    return _recipe(settings, folder)
+
+
+def shipped_recipe(name: Path) -> tuple[Settings, Path] | None:
+    """The recipe of this name that comes with vlmdata, and the folder of its paths; None for the path of a file.
+
+    Raises ConfigError for a bare name that is neither.
+    """
+    if name.is_file() or name.suffix or name.parent != Path():
+        return None
+    shipped = sorted(path.stem for path in SHIPPED.glob("*.yaml"))
+    if str(name) not in shipped:
+        if name.exists():
+            return None
+        hint = nearest(str(name), shipped) or f"they are {', '.join(shipped)}"
+        raise ConfigError(f"{name}: there is no such file, and no recipe of this name comes with vlmdata; {hint}")
+    return replace(read_settings(SHIPPED / f"{name}.yaml"), source=f"{name}.yaml"), Path()
 
 
 def recipe_from(data: Mapping[str, Any], folder: str | Path = ".") -> Recipe:
@@ -168,7 +191,9 @@ def recipe_from(data: Mapping[str, Any], folder: str | Path = ".") -> Recipe:
 def _recipe(settings: Settings, folder: Path) -> Recipe:
     data = dict(settings.data)
     images = dict(data.get("images", {}))
-    images["roots"] = [str(folder / root) for root in _listed(images.pop("root", _default_root(data["source"])))]
+    images["roots"] = [
+        str(folder / root) for root in _listed(images.pop("root", _default_roots(data["source"], folder)))
+    ]
     images["places"] = [_image_place(entry) for entry in _listed(images.pop("from", []))]
     split = dict(data.get("split", {"train": 1.0}))
     seed = split.pop("seed", 0)
@@ -186,14 +211,20 @@ def _source(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     options = {key: value for key, value in data.items() if key not in COMMON_KEYS}
     if "path" in data:
         common["path"] = str(folder / data["path"])
+    elif "dataset" in data:
+        common["path"] = str(folder / data["dataset"])
     return {**common, "options": options}
 
 
-def _default_root(source: Mapping[str, Any]) -> str:
-    """Where images are looked for when the recipe does not say: beside it, or in the folder that is the source."""
-    if source["type"] in FOLDER_SOURCES:
-        return str(source["path"])
-    return "."
+def _default_roots(source: Mapping[str, Any], folder: Path) -> list[str]:
+    """Where images are looked for when the recipe does not say: beside it, or in the folder that is the source.
+
+    A benchmark's are in its folder, where somebody unpacked them, and in the zips there.
+    """
+    if source["type"] == "mmiu":
+        place = benchmark_folder(Path(source["path"]))
+        return [str(place), *(str(place / name) for name in zip_names(folder / place))]
+    return [str(source["path"]) if source["type"] in FOLDER_SOURCES else "."]
 
 
 def _listed(value: Any) -> list[Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from hashlib import blake2b, sha256
 from typing import Any, Literal, TypedDict
 
 Role = Literal["system", "user", "assistant"]
@@ -241,6 +243,57 @@ def message_rows(messages: tuple[Message, ...]) -> list[MessageRow]:
 def named_values(pairs: Mapping[str, str]) -> list[NamedValue]:
     """A mapping as the contract's list of name and value."""
     return [{"name": name, "value": value} for name, value in pairs.items()]
+
+
+def row_hash(values: Mapping[str, Any]) -> str:
+    """The id of a row that has none: 16 hex digits over its names and values, whatever order they stand in."""
+    return blake2b(repr(sorted(values.items())).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+def rejection_dict(rejection: Rejection) -> dict[str, Any]:
+    """A rejection as plain data. A row that could not be read stands as its text, or as base64 where it is no text.
+
+    Bytes inside a row, such as an image's, stand as their number and sha256: the row's origin says where they are.
+    """
+    origin = rejection.origin
+    found: dict[str, Any] = {
+        "origin": {"source": origin.source, "row": origin.row, "line": origin.line, "last_line": origin.last_line},
+        "problems": [problem_dict(problem) for problem in rejection.problems],
+    }
+    if rejection.id:
+        found["id"] = rejection.id
+    if rejection.conversation is not None:
+        found["conversation"] = rejection.conversation
+    if rejection.row is not None:
+        found["row"] = _without_bytes(dict(rejection.row))
+    elif isinstance(rejection.raw, bytes):
+        found["raw_base64"] = b64encode(rejection.raw).decode("ascii")
+    elif rejection.raw is not None:
+        found["raw"] = rejection.raw
+    return found
+
+
+def _without_bytes(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _without_bytes(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_bytes(entry) for entry in value]
+    if isinstance(value, bytes | bytearray):
+        return {"bytes": len(value), "sha256": sha256(value).hexdigest()}
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+
+
+def rejection_from(data: Mapping[str, Any]) -> Rejection:
+    """The rejection that such plain data stands for."""
+    raw = b64decode(data["raw_base64"]) if "raw_base64" in data else data.get("raw")
+    return Rejection(
+        origin=Origin(**data["origin"]),
+        problems=tuple(Problem(**problem) for problem in data["problems"]),
+        row=data.get("row"),
+        raw=raw,
+        conversation=data.get("conversation"),
+        id=data.get("id", ""),
+    )
 
 
 def problem_dict(problem: Problem) -> dict[str, Any]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from vlmdata.convert.catalog import prompt_messages, references
+from vlmdata.convert.catalog import prompt_messages
+from vlmdata.convert.cleaning import cleaned
+from vlmdata.convert.image_references import ImageValueError, references
 from vlmdata.dataset import read_manifest
 from vlmdata.errors import ConfigError, ContractError
-from vlmdata.image.folder import ImageFolder, ImageReferenceError
-from vlmdata.recipe import IMAGES, ConversationTemplate, Recipe, recipe_from
+from vlmdata.image.names import ImageReferenceError
+from vlmdata.image.verifying import Reader, open_reader
+from vlmdata.recipe import IMAGES, ConversationTemplate, ImagePlace, Recipe, recipe_from
 from vlmdata.record import Message, Problem
 from vlmdata.settings import nearest
 from vlmdata.templates import TemplateError, compile_template, known_value
@@ -38,8 +42,9 @@ def render(rows: Iterable[Mapping[str, Any]], using: Recipe | str | Path, *, con
         raise ConfigError(
             f"the recipe makes {len(recipe.conversations)} conversations a row; there is no {conversation}"
         )
+    reader = cache(lambda: open_reader(recipe.images))  # opened once, and not where the rows bring their images along
     for number, row in enumerate(rows):
-        yield _prompt(row, number, recipe, recipe.conversations[conversation])
+        yield _prompt((number, row), recipe, recipe.conversations[conversation], reader)
 
 
 def _recipe_of(dataset: str | Path) -> Recipe:
@@ -50,17 +55,23 @@ def _recipe_of(dataset: str | Path) -> Recipe:
     return recipe_from(written, dataset)
 
 
-def _prompt(row: Mapping[str, Any], number: int, recipe: Recipe, template: ConversationTemplate) -> Prompt:
-    values = {
-        name: known_value(value, recipe.source.nulls) for name, value in row.items() if not _is_image_list(name, value)
-    }
+def _prompt(
+    numbered: tuple[int, Mapping[str, Any]],
+    recipe: Recipe,
+    template: ConversationTemplate,
+    reader: Callable[[], Reader],
+) -> Prompt:
+    number, row = numbered
+    values = _values(row, recipe)
     name = str(values.get(recipe.id) or number) if recipe.id else str(number)
     problems = list(_missing_columns(values, template))
     images = []
     try:
-        images = list(_images(row, values, recipe))
+        images = list(_images(row, values, recipe, reader))
     except ImageReferenceError as error:
         problems.append(Problem(rule=error.rule, message=error.message, hint=error.hint, field=IMAGES))
+    except ImageValueError as error:
+        problems.append(Problem(rule=error.rule, message=error.message, hint=error.hint, field=error.field))
     except OSError as error:
         message = f"{error.filename}: {error.strerror}"
         problems.append(Problem(rule="images.missing", message=message, field=IMAGES))
@@ -74,6 +85,16 @@ def _prompt(row: Mapping[str, Any], number: int, recipe: Recipe, template: Conve
     return Prompt(id=name, messages=messages, images=tuple(images))
 
 
+def _values(row: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]:
+    """The row's columns as the recipe cleans them, None where a value is missing."""
+
+    def known(value: Any) -> Any:
+        return known_value(value, recipe.source.nulls)
+
+    values = {name: known(value) for name, value in row.items() if not _is_image_list(name, value)}
+    return cleaned(values, recipe.clean, known)[0]
+
+
 def _missing_columns(values: Mapping[str, Any], template: ConversationTemplate) -> Iterator[Problem]:
     texts = [*template.user, *([template.system] if template.system is not None else [])]
     wanted = sorted({name for text in texts if text != IMAGES for name in compile_template(text).names})
@@ -83,16 +104,25 @@ def _missing_columns(values: Mapping[str, Any], template: ConversationTemplate) 
             yield Problem(rule="row.column", message=f"the prompt reads the column {name!r}", field=name, hint=hint)
 
 
-def _images(row: Mapping[str, Any], values: Mapping[str, Any], recipe: Recipe) -> Iterator[bytes]:
+def _images(
+    row: Mapping[str, Any], values: Mapping[str, Any], recipe: Recipe, reader: Callable[[], Reader]
+) -> Iterator[bytes]:
     if _is_image_list(IMAGES, row.get(IMAGES)):
         for image in row[IMAGES]:
             yield image if isinstance(image, bytes) else Path(image).read_bytes()
         return
-    present = tuple(place for place in recipe.images.places if place.column in values)
+    present = [place for place in recipe.images.places if _columns_of(place) <= values.keys()]
     if present:
-        folder = ImageFolder(recipe.images.roots[0], recipe.images.byte_limit)
-        for reference in references(values, present)[: recipe.images.max]:
-            yield folder.read(reference)
+        named = [reference for place in present for reference in references(values, place, reader().matching)]
+        for reference in named[: recipe.images.max]:
+            yield reader().read(reference)
+
+
+def _columns_of(place: ImagePlace) -> Set[str]:
+    """The columns that a place reads."""
+    if place.column is not None:
+        return {place.column}
+    return compile_template(place.glob or place.folder or "").names
 
 
 def _is_image_list(name: str, value: Any) -> bool:

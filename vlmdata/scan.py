@@ -1,196 +1,277 @@
-"""Phase one of a build: read every row, verify its images, convert and check it, and note the result in the index.
+"""Phase one of a build: convert a block's rows, have their images verified, check what was made, and note the result.
 
-Rows are judged in the order of the source, whatever order the image threads finish in.
+Rows are judged in the order of the source, whatever order the image threads finish in. Nothing here knows of other
+blocks, but for the verdicts on images that they share: what spans blocks (ids, limits, splits) comes afterwards.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from vlmdata.image.verifying import Verified
-from vlmdata.index import ImageTable, IndexWriter, index_batch
-from vlmdata.ledger import Ledger
-from vlmdata.protocols import Check, Shard
-from vlmdata.record import Conversation, ImageReference, Origin, Problem, RawRecord, Rejection, Skip
+import pyarrow as pa
 
-WINDOW_ROWS = 128
-BATCH_CONVERSATIONS = 512
+from vlmdata.blocks import (
+    IMAGE_SCHEMA,
+    ROW_SCHEMA,
+    Block,
+    BlockId,
+    BlockResult,
+    Entry,
+    conversation_schema,
+    image_key,
+    notes_text,
+)
+from vlmdata.conversation_rows import conversation_row
+from vlmdata.protocols import Check, Converter, Tools
+from vlmdata.record import (
+    Change,
+    Conversation,
+    ImageReference,
+    Problem,
+    RawRecord,
+    Rejection,
+    Skip,
+    rejection_dict,
+    row_hash,
+)
+from vlmdata.verdicts import Verdicts, image_row
 
-Converted = Conversation | Rejection | Skip
+SAMPLES = 5
+SHOWN = 200
+OF_IMAGES = ("images.", "archive.", "network.")
+"""Rules of what may be mended without changing the row."""
+
+MAX_IMAGE_BYTES = 2_000_000_000
+"""The images of one record: the offsets of Arrow's binary columns have 31 bits."""
+
+HASH_LENGTH = 16
 
 
 @dataclass(slots=True)
 class Row:
-    """A row on its way: what it holds, what it was made into, and what is wrong with it."""
+    """A row on its way: what it was made into, and what was noticed about it."""
 
-    origin: Origin
-    values: Any = None
+    entry: Entry
     conversations: list[Conversation] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
     skip: Skip | None = None
+    warnings: list[Problem] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+
+    @property
+    def values(self) -> Any:
+        """What the row holds, where it could be read."""
+        return self.entry.values if isinstance(self.entry, RawRecord) else None
 
     @property
     def several(self) -> bool:
-        """Whether the recipe makes several conversations of a row, each with its number behind the row's id."""
+        """Whether the recipe makes several conversations of the row, each with its number behind the row's id."""
         return len(self.conversations) + len(self.rejections) > 1
 
-
-@dataclass(slots=True, kw_only=True)
-class Outcome:
-    """Where a scan puts what it finds."""
-
-    index: IndexWriter
-    images: ImageTable
-    ledger: Ledger
-    reject: Callable[[Rejection], None]
-    warn: Callable[[Problem], None]
+    @property
+    def name(self) -> str | None:
+        """The row's id, where it has one."""
+        ids = [made.id for made in self.conversations] + [made.id for made in self.rejections if made.id]
+        if not ids:
+            return None
+        return ids[0].rpartition("/")[0] if self.several else ids[0]
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
+class Started:
+    """A block whose rows are converted and whose images are being verified."""
+
+    id: BlockId
+    rows: list[Row]
+    keys: dict[int, bytes]
+
+
+@dataclass(slots=True)
 class Scan:
-    """The state of one scan: verdicts on images, ids seen, and the batch that is being filled."""
+    """Blocks to results. `start` a block early and `finish` it later, so that its images are verified meanwhile.
 
-    convert: Callable[[RawRecord], Iterable[Converted]]
-    submit: Callable[[ImageReference], Future[Verified]]
+    `allowance` is how many rows the recipe's limit still lets through, where it has one; rows behind are left as they
+    are, since the gathering will skip them.
+    """
+
+    converter: Callable[[Tools], Converter]
+    matching: Callable[[str], Sequence[str]]
+    verdicts: Verdicts
     checks: tuple[Check, ...]
-    outcome: Outcome
-    verdicts: dict[ImageReference, int | Problem] = field(default_factory=dict)
-    pending: dict[ImageReference, Future[Verified]] = field(default_factory=dict)
-    seen: dict[str, int] = field(default_factory=dict)
-    batch: list[Row] = field(default_factory=list)
+    allowance: int | None = None
+    _row: Row | None = None
+    _convert: Converter | None = None
 
-    def run(self, shards: Iterable[Shard], progress: Callable[[int], None]) -> None:
-        """Scan every shard to its end."""
-        for shard in shards:
-            for row in self._in_window(shard):
-                self._judge(row)
-                self.batch.append(row)
-                if len(self.batch) >= BATCH_CONVERSATIONS:
-                    self._flush()
-                    progress(self.outcome.ledger.rows_read)
-            self.outcome.ledger.lines_read += shard.lines_read
-            self.outcome.ledger.lines_of_header += shard.lines_of_header
-        self._flush()
-        progress(self.outcome.ledger.rows_read)
+    def start(self, block: Block) -> Started:
+        """Convert the rows of a block, and ask for the verdicts on their images."""
+        started = Started(block.id, [], {})
+        for entry in block.entries:
+            row = self._converted(entry)
+            started.rows.append(row)
+            for reference in (reference for made in row.conversations for reference in made.images):
+                if id(reference) not in started.keys:
+                    key = started.keys[id(reference)] = image_key(reference)
+                    self.verdicts.ask(key, reference)
+        return started
 
-    def _in_window(self, shard: Shard) -> Iterator[Row]:
-        """Rows in order, their images asked for ahead of time, never more than a window of them."""
-        window: deque[Row] = deque()
-        for entry in shard:
-            window.append(self._read(entry))
-            if len(window) >= WINDOW_ROWS:
-                yield window.popleft()
-        yield from window
+    def count_passed(self, rows: int) -> None:
+        """Take rows off the allowance that were let through elsewhere."""
+        if self.allowance is not None:
+            self.allowance = max(self.allowance - rows, 0)
 
-    def _read(self, entry: RawRecord | Rejection | Skip) -> Row:
-        row = Row(entry.origin)
-        for made in self.convert(entry) if isinstance(entry, RawRecord) else (entry,):
+    def finish(self, started: Started, waiting: Callable[[], None]) -> BlockResult:
+        """Wait for the verdicts, check what was made, and put down the result. `waiting` is called at each row."""
+        images: dict[bytes, dict[str, Any]] = {}
+        shas: dict[bytes, str] = {}
+        failed = False
+        for row in started.rows:
+            waiting()
+            failed |= self._judge_images(row, started, images, shas)
+        return _result(started, self.checks, images, shas, images_failed=failed)
+
+    def _converted(self, entry: Entry) -> Row:
+        self._row = row = Row(entry)
+        if self.allowance == 0 and isinstance(entry, RawRecord):
+            return row
+        if self._convert is None:
+            self._convert = self.converter(Tools(warn=self._warn, changed=self._changed, matching=self.matching))
+        for made in self._convert(entry) if isinstance(entry, RawRecord) else (entry,):
             if isinstance(made, Conversation):
                 row.conversations.append(made)
             elif isinstance(made, Rejection):
                 row.rejections.append(made)
             else:
                 row.skip = made
-        if isinstance(entry, RawRecord):
-            row.values = entry.values
-        for reference in {reference for made in row.conversations for reference in made.images}:
-            if reference not in self.verdicts and reference not in self.pending:
-                self.pending[reference] = self.submit(reference)
+        if row.skip is None and isinstance(entry, RawRecord):
+            self.count_passed(1)
         return row
 
-    def _verdict(self, reference: ImageReference) -> int | Problem:
-        if reference not in self.verdicts:
-            verified = self.pending.pop(reference).result()
-            if verified.image is None:
-                self.verdicts[reference] = verified.problem or Problem(rule="images.corrupt", message="no verdict")
-            else:
-                self.verdicts[reference] = self.outcome.images.add(reference, verified.image)
-        return self.verdicts[reference]
+    def _warn(self, problem: Problem) -> None:
+        assert self._row is not None
+        self._row.warnings.append(problem)
 
-    def _judge(self, row: Row) -> None:
-        """Find what is wrong with the row as a whole: its images and its id. Then none of its conversations is made."""
-        found = list(self._row_problems(row))
+    def _changed(self, change: Change) -> None:
+        assert self._row is not None
+        self._row.changes.append(change)
+
+    def _judge_images(
+        self, row: Row, started: Started, images: dict[bytes, dict[str, Any]], shas: dict[bytes, str]
+    ) -> bool:
+        """Note the row's images; where one is no good, none of the row's conversations is made.
+
+        Whether the row was rejected for its images.
+        """
+        found: list[Problem] = []
+        for place, reference in _places(row.conversations):
+            key = started.keys[id(reference)]
+            verdict = self.verdicts.answer(key, reference)
+            if verdict.problem is not None:
+                found.append(_at(row, replace(verdict.problem, field=f"images[{place}]")))
+            elif key not in images:
+                images[key] = image_row(key, reference, verdict)
+                shas[key] = images[key]["sha256"]
+        found += _too_large(row, started, images)
         if found:
-            found = [*(problem for rejection in row.rejections for problem in rejection.problems), *found]
+            earlier = [problem for rejection in row.rejections for problem in rejection.problems]
+            name = row.name or ""
             row.conversations.clear()
-            row.rejections = [Rejection(origin=row.origin, problems=tuple(found), row=row.values)]
+            problems = tuple(dict.fromkeys([*earlier, *found]))
+            row.rejections = [Rejection(origin=row.entry.origin, problems=problems, row=row.values, id=name)]
+        said = [problem for rejection in row.rejections for problem in rejection.problems]
+        return any(problem.rule.startswith(OF_IMAGES) for problem in said)
 
-    def _row_problems(self, row: Row) -> Iterator[Problem]:
-        if not row.conversations:
+
+def _places(conversations: Iterable[Conversation]) -> Iterator[tuple[int, ImageReference]]:
+    """Each different reference of a row's conversations, and its place in the first one that names it."""
+    seen: set[int] = set()
+    for conversation in conversations:
+        for place, reference in enumerate(conversation.images):
+            if id(reference) not in seen:
+                seen.add(id(reference))
+                yield place, reference
+
+
+def _too_large(row: Row, started: Started, images: dict[bytes, dict[str, Any]]) -> Iterator[Problem]:
+    """Conversations whose images together are more than a list of an Arrow file can hold."""
+    for conversation in row.conversations:
+        keys = [started.keys[id(reference)] for reference in conversation.images]
+        total = sum(images[key]["size"] for key in keys if key in images)
+        if total > MAX_IMAGE_BYTES:
+            message = f"its images are {total:,} bytes together, at most {MAX_IMAGE_BYTES:,} fit into one record"
+            hint = "leave some out, or set images.max and images.resize"
+            yield _at(row, Problem(rule="images.too_large", message=message, field="images", hint=hint))
             return
-        first = row.conversations[0]
-        name = first.id.rpartition("/")[0] if row.several else first.id
-        earlier = self.seen.setdefault(name, row.origin.line)
-        if earlier != row.origin.line:
-            message = f"the id {name!r} stands already in line {earlier}"
-            yield _at(row, Problem(rule="id.duplicate", message=message, field="id", hint="ids must be unique"))
-        for place, reference in enumerate(first.images):
-            verdict = self._verdict(reference)
-            if isinstance(verdict, Problem):
-                yield _at(row, replace(verdict, field=f"images[{place}]"))
 
-    def _flush(self) -> None:
-        """Check the batch's conversations together, and put every row where it belongs."""
-        made = [conversation for row in self.batch for conversation in row.conversations]
-        problems = self._check(made)
-        bad = {name: found for name, found in problems.items() if any(p.severity == "error" for p in found)}
-        accepted = [conversation for conversation in made if conversation.id not in bad]
-        for row in self.batch:
-            self._settle(row, bad)
-        for name in problems.keys() - bad.keys():
-            for problem in problems[name]:
-                self.outcome.warn(problem)
-        self._write(accepted)
-        self.batch.clear()
 
-    def _write(self, accepted: list[Conversation]) -> None:
-        references = {reference for conversation in accepted for reference in conversation.images}
-        numbers = {reference: number for reference in references if isinstance(number := self.verdicts[reference], int)}
-        self.outcome.index.write(index_batch(accepted, numbers, self.outcome.images))
+def _at(row: Row, problem: Problem) -> Problem:
+    return replace(problem, source=row.entry.origin.source, line=row.entry.origin.line)
 
-    def _check(self, made: list[Conversation]) -> dict[str, list[Problem]]:
-        numbers = {reference: 0 for conversation in made for reference in conversation.images}
-        for reference in numbers:
-            verdict = self.verdicts[reference]
-            numbers[reference] = verdict if isinstance(verdict, int) else 0
-        batch = index_batch(made, numbers, self.outcome.images)
-        found: dict[str, list[Problem]] = {}
-        for check in self.checks:
-            for problem in check(batch):
-                found.setdefault(problem.id, []).append(problem)
-        return found
 
-    def _settle(self, row: Row, bad: dict[str, list[Problem]]) -> None:
-        """Count the row and write its rejections."""
-        ledger = self.outcome.ledger
-        ledger.rows_read += 1
-        ledger.lines_of_rows += row.origin.lines
-        if row.skip is not None:
-            ledger.skipped[row.skip.reason] += 1
-            return
-        rejections = [*row.rejections, *_rejected(row, bad)]
-        kept = len(row.conversations) - sum(conversation.id in bad for conversation in row.conversations)
-        of_conversations = [rejection for rejection in rejections if rejection.conversation is not None]
-        ledger.conversations_made += len(row.conversations) + sum(r.conversation is not None for r in row.rejections)
-        ledger.conversations_accepted += kept
-        ledger.conversations_rejected += len(of_conversations)
-        ledger.rows_used += kept > 0
-        ledger.rows_rejected += kept == 0
-        ledger.rows_with_rejection += bool(rejections)
-        for rejection in sorted(rejections, key=lambda rejection: rejection.conversation or 0):
-            self.outcome.reject(rejection)
+def _result(
+    started: Started,
+    checks: tuple[Check, ...],
+    images: dict[bytes, dict[str, Any]],
+    shas: dict[bytes, str],
+    *,
+    images_failed: bool,
+) -> BlockResult:
+    made = [(place, conversation) for place, row in enumerate(started.rows) for conversation in row.conversations]
+    entries = [conversation_row(each, [started.keys[id(i)] for i in each.images], shas, place) for place, each in made]
+    batch, unfit = _batch(entries)
+    problems: dict[str, list[Problem]] = dict(unfit)
+    for check in checks:
+        for problem in check(batch):
+            problems.setdefault(problem.id, []).append(problem)
+    bad = {name: found for name, found in problems.items() if any(p.severity == "error" for p in found)}
+    for row in started.rows:
+        row.warnings += [p for each in row.conversations if each.id not in bad for p in problems.get(each.id, ())]
+        row.rejections += list(_rejected(row, bad))
+    samples: Counter[str] = Counter()
+    rows = [_row_row(row, bad, samples) for row in started.rows]
+    if bad:
+        mask = [name not in bad for name in batch.column("id").to_pylist()]
+        batch = batch.filter(pa.array(mask))
+    return BlockResult(
+        id=started.id,
+        rows=pa.RecordBatch.from_pylist(rows, schema=ROW_SCHEMA),
+        conversations=batch,
+        images=pa.RecordBatch.from_pylist(list(images.values()), schema=IMAGE_SCHEMA),
+        images_failed=images_failed,
+    )
+
+
+def _batch(entries: list[dict[str, Any]]) -> tuple[pa.RecordBatch, dict[str, list[Problem]]]:
+    """Conversations as a batch, and the problems of those that hold half a character, which no file can store."""
+    schema = conversation_schema()
+    try:
+        return pa.RecordBatch.from_pylist(entries, schema=schema), {}
+    except (UnicodeEncodeError, pa.ArrowInvalid):
+        fit, unfit = [], {}
+        for entry in entries:
+            try:
+                pa.RecordBatch.from_pylist([entry], schema=schema)
+                fit.append(entry)
+            except (UnicodeEncodeError, pa.ArrowInvalid):
+                message = "the text holds half of a surrogate pair, which is no character"
+                origin = entry["origin"]
+                problem = Problem(
+                    rule="text.surrogate", message=message, id=entry["id"], source=origin["source"], line=origin["line"]
+                )
+                unfit[entry["id"]] = [problem]
+        return pa.RecordBatch.from_pylist(fit, schema=schema), unfit
 
 
 def _rejected(row: Row, bad: dict[str, list[Problem]]) -> Iterator[Rejection]:
+    several = row.several
     for number, conversation in enumerate(row.conversations):
         if conversation.id in bad:
-            suffix = conversation.id.rpartition("/")[2] if row.several else "0"
+            suffix = conversation.id.rpartition("/")[2] if several else "0"
             yield Rejection(
-                origin=row.origin,
+                origin=row.entry.origin,
                 problems=tuple(bad[conversation.id]),
                 row=row.values,
                 conversation=int(suffix) if suffix.isdigit() else number,
@@ -198,5 +279,32 @@ def _rejected(row: Row, bad: dict[str, list[Problem]]) -> Iterator[Rejection]:
             )
 
 
-def _at(row: Row, problem: Problem) -> Problem:
-    return replace(problem, source=row.origin.source, line=row.origin.line)
+def _row_row(row: Row, bad: dict[str, list[Problem]], samples: Counter[str]) -> dict[str, Any]:
+    """A row as the block's table holds it."""
+    origin, name = row.entry.origin, row.name
+    accepted = sum(conversation.id not in bad for conversation in row.conversations)
+    of_conversations = sum(rejection.conversation is not None for rejection in row.rejections)
+    rejections = sorted(row.rejections, key=lambda rejection: rejection.conversation or 0)
+    return {
+        "source": origin.source,
+        "row": origin.row,
+        "line": origin.line,
+        "last_line": origin.last_line,
+        "readable": isinstance(row.entry, RawRecord),
+        "passed": isinstance(row.entry, RawRecord) and row.skip is None,
+        "skip": row.skip.reason if row.skip is not None else None,
+        "id": name.encode("utf-8", "backslashreplace").decode() if name is not None else None,
+        "hashed": name is not None and len(name) == HASH_LENGTH and name == row_hash(row.values or {}),
+        "made": accepted + of_conversations,
+        "accepted": accepted,
+        "rejections": json.dumps([rejection_dict(each) for each in rejections]) if rejections else None,
+        "notes": notes_text(row.warnings, [_sampled(change, samples) for change in row.changes]),
+    }
+
+
+def _sampled(change: Change, samples: Counter[str]) -> Change:
+    """A change with what it changed, shortened, or without where the block has shown enough of its rule."""
+    samples[change.rule] += 1
+    if samples[change.rule] > SAMPLES:
+        return replace(change, before="", after="")
+    return replace(change, before=change.before[:SHOWN], after=change.after[:SHOWN])

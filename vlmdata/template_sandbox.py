@@ -2,14 +2,18 @@
 
 Jinja's own sandbox keeps a template from Python's insides. It does not keep it from `'a' * 10**10`, from macros that
 call each other without end, or from printing `None` where a value is missing; this file does.
+
+Values are text, or what JSON holds. `{{ attributes.brand }}` takes an entry of a mapping; one that it has not is a
+missing value, as an empty cell is. A list or mapping printed as it is becomes JSON.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import wraps
 from itertools import islice
-from typing import Any
+from typing import Any, TypeGuard
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, Undefined, nodes
 from jinja2.exceptions import SecurityError
@@ -39,7 +43,7 @@ METHODS = frozenset(
 
 TEXT_FILTERS = ("capitalize", "lower", "striptags", "title", "trim", "truncate", "upper", "wordcount")
 OTHER_FILTERS = (
-    *("abs", "first", "float", "int", "last", "length", "list", "map", "max", "min", "reject", "reverse", "select"),
+    *("abs", "float", "int", "length", "list", "map", "max", "min", "reject", "reverse", "select"),
     *("sort", "unique"),
 )
 
@@ -56,6 +60,10 @@ REFUSED: dict[type[nodes.Node], str] = {
 }
 
 
+class Row(dict[str, Any]):
+    """All values of a row under the name `row`. It is read by name only: as a whole it is no text for a model."""
+
+
 def finalize(value: Any) -> Any:
     """What stands for a printed value: a mark, and the value unless it is missing.
 
@@ -65,14 +73,44 @@ def finalize(value: Any) -> Any:
         return MISSING
     if isinstance(value, Undefined):
         return value
-    return PRESENT + scalar(value).replace("\n", f"\n{PRESENT}")
+    return PRESENT + printed(value).replace("\n", f"\n{PRESENT}")
+
+
+def printed(value: Any) -> str:
+    """A value as text, a list or a mapping as JSON. Raises SecurityError for the row as a whole, and for bytes."""
+    return json_text(value) if is_nested(value) else scalar(value)
+
+
+def is_nested(value: Any) -> TypeGuard[list[Any] | tuple[Any, ...] | Mapping[str, Any]]:
+    """Whether a value has entries: a list or a mapping inside a row."""
+    return isinstance(value, list | tuple | Mapping) and not isinstance(value, Row)
+
+
+def json_text(value: Any) -> str:
+    """A list or mapping on one line of JSON. Raises SecurityError where it is too long, or holds what JSON has not."""
+    pieces, size = [], 0
+    for piece in JSON.iterencode(value):
+        pieces.append(piece)
+        size += len(piece)
+        if size > MAX_TEXT:
+            raise SecurityError(f"it makes more than {MAX_TEXT:,} characters of JSON")
+    return "".join(pieces)
+
+
+def _no_json(value: Any) -> Any:
+    raise SecurityError(f"{_kind(value)} can't be printed")
+
+
+JSON = json.JSONEncoder(ensure_ascii=False, default=_no_json)
 
 
 def scalar(value: Any) -> str:
-    """A value as text. Raises SecurityError for a list or a mapping, whose text is Python's and no one's prose."""
+    """A value without entries as text: `true` and `false` as JSON has them. Raises SecurityError for any other."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, str | int | float | Undefined):
         return str(value)
-    raise SecurityError(f"a {type(value).__name__} can't be printed; join it, or take one entry")
+    raise SecurityError(f"{_kind(value)} can't be put into a text; join it, or take one entry")
 
 
 def bounded_text(text: str) -> str:
@@ -82,9 +120,9 @@ def bounded_text(text: str) -> str:
     return text
 
 
-def bounded_items(items: Iterable[Any]) -> Iterator[Any]:
-    """What a loop goes through. Raises SecurityError after a thousand."""
-    iterator = iter(items)
+def bounded_items(items: Iterable[Any] | None) -> Iterator[Any]:
+    """What a loop goes through; nothing where the list is missing. Raises SecurityError after a thousand."""
+    iterator = iter(() if items is None else items)
     yield from islice(iterator, MAX_ITEMS)
     if next(iterator, iterator) is not iterator:
         raise SecurityError(f"a loop goes through more than {MAX_ITEMS:,} entries")
@@ -98,9 +136,9 @@ def bounded_range(*bounds: int) -> range:
     return made
 
 
-def joined(parts: Iterable[Any], separator: str = "") -> str | None:
-    """Texts in a row; missing ones are left out, and where all are missing so is the whole."""
-    texts = [scalar(part) for part in islice(parts, MAX_TEXT) if part is not None]
+def joined(parts: Iterable[Any] | None, separator: str = "") -> str | None:
+    """Texts in a row; missing ones are left out, and where all are missing, or there are none, so is the whole."""
+    texts = [scalar(part) for part in islice(() if parts is None else parts, MAX_TEXT) if part is not None]
     size = sum(map(len, texts)) + len(separator) * max(len(texts) - 1, 0)
     if size > MAX_TEXT:
         raise SecurityError(f"it makes {size:,} characters, at most {MAX_TEXT:,}")
@@ -155,11 +193,25 @@ def _on_anything(name: str) -> Callable[..., Any]:
     return aware
 
 
+def _end_of(name: str) -> Callable[..., Any]:
+    """`first` or `last`; of a list that is missing or empty it is a missing value."""
+    original = _on_anything(name)
+
+    @wraps(original)
+    def aware(environment: Any, value: Any) -> Any:
+        found = original(environment, value)
+        return None if isinstance(found, Undefined) and not isinstance(value, Undefined) else found
+
+    return aware
+
+
 def allowed_filters() -> dict[str, Callable[..., Any]]:
     """Every filter a template may use, by name."""
     found: dict[str, Callable[..., Any]] = {name: _on_text(name) for name in TEXT_FILTERS}
     found |= {name: _on_anything(name) for name in OTHER_FILTERS}
     found |= {
+        "first": _end_of("first"),
+        "last": _end_of("last"),
         "count": found["length"],
         "default": default,
         "d": default,
@@ -197,14 +249,49 @@ class Environment(ImmutableSandboxedEnvironment):
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """The methods on the list, and what Jinja's own loop variable has."""
-        listed = attr in METHODS if isinstance(obj, str | Mapping) else not isinstance(obj, int | float | list | tuple)
+        plain = isinstance(obj, int | float | bytes | list | tuple)
+        listed = attr in METHODS if isinstance(obj, str | Mapping) else not plain
         return listed and bool(super().is_safe_attribute(obj, attr, value))
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """`attributes.brand`: an entry of a mapping, before any of its methods but those on the list."""
+        if obj is None or is_nested(obj):
+            return self._entry(obj, attribute)
+        if isinstance(obj, Row) and attribute in obj and attribute not in METHODS:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        """`attributes["size"]` and `features[0]`: an entry, missing where there is none."""
+        if obj is None or (is_nested(obj) and not isinstance(argument, slice)):
+            return self._entry(obj, argument, item=True)
+        return super().getitem(obj, argument)
+
+    def _entry(self, obj: Any, key: Any, *, item: bool = False) -> Any:
+        """An entry of a mapping or list, None where it has none; and a mapping's methods.
+
+        What begins with an underscore is left to Jinja, which refuses it unless it is an entry.
+        """
+        if isinstance(key, Undefined):
+            return key
+        if isinstance(obj, Mapping):
+            if not item and key in METHODS and hasattr(obj, key):
+                return super().getattr(obj, key)
+            if key in obj:
+                return obj[key]
+        elif isinstance(obj, list | tuple) and isinstance(key, int):
+            return obj[key] if -len(obj) <= key < len(obj) else None
+        if isinstance(obj, list | tuple) or str(key).startswith("_"):
+            return super().getitem(obj, key)
+        return None
 
     def wrap_str_format(self, value: Any) -> None:
         """`format` and `format_map` are no exception to the list, as they would be in Jinja's sandbox."""
 
     def call(self, context: Context, obj: Any, *arguments: Any, **options: Any) -> Any:
         """`text.replace` is held to the bound; the other methods on the list make no text longer than theirs."""
+        if obj is None:
+            raise SecurityError("a method is called on a missing value; put {% if … %} round it")
         owner = getattr(obj, "__self__", None)
         if isinstance(owner, str) and getattr(obj, "__name__", "") == "replace":
             return replaced(owner, *arguments, **options)
@@ -224,7 +311,8 @@ class Environment(ImmutableSandboxedEnvironment):
 
 
 def _kind(value: Any) -> str:
-    return "a missing value" if value is None else f"a {type(value).__name__}"
+    names = {type(None): "a missing value", Row: "the whole row", dict: "a mapping", bytes: "a value of bytes"}
+    return names.get(type(value), f"a {type(value).__name__}")
 
 
 def _refuse(tree: nodes.Template) -> None:

@@ -17,7 +17,7 @@ from jinja2 import TemplateSyntaxError, UndefinedError, nodes
 from jinja2.exceptions import TemplateError as JinjaError
 from jinja2.meta import find_undeclared_variables
 
-from vlmdata.template_sandbox import MAX_TEXT, MISSING, PRESENT, Environment, filter_names
+from vlmdata.template_sandbox import MAX_TEXT, MISSING, PRESENT, Environment, Row, filter_names
 
 ROW = "row"
 COMPILE_ERRORS = (TemplateSyntaxError, RecursionError, SyntaxError, MemoryError)
@@ -49,7 +49,9 @@ class Template:
         try:
             rendered = self._render(values)
         except UndefinedError as error:
-            raise TemplateError(f"the template {_short(self.text)!r} asks for what the row has not: {error}") from None
+            message = f"the template {_short(self.text)!r} asks for what the row has not: {error}"
+            hint = "where a cell holds JSON, name its column in source.json" if "'str object'" in str(error) else ""
+            raise TemplateError(message, hint) from None
         except RENDER_ERRORS as error:
             raise TemplateError(f"the template {_short(self.text)!r} fails on this row: {error}") from None
         return tidy(rendered)
@@ -73,7 +75,7 @@ def compile_expression(text: str) -> Template:
         _environment().compile_expression(text)
     except COMPILE_ERRORS as error:
         raise _not_a_template(error, "a condition") from None
-    return _compiled(text, f"{{{{ True if ({text}\n) else False }}}}")
+    return _compiled(text, f"{{{{ 'True' if ({text}\n) else 'False' }}}}")
 
 
 def _compiled(text: str, source: str) -> Template:
@@ -82,7 +84,7 @@ def _compiled(text: str, source: str) -> Template:
         compiled = _environment().from_string(source)
     except COMPILE_ERRORS as error:
         raise _not_a_template(error, "a Jinja template") from None
-    return Template(text, _names(tree), lambda values: _bounded(compiled.generate({**values, ROW: values})))
+    return Template(text, _names(tree), lambda values: _bounded(compiled.generate({**values, ROW: Row(values)})))
 
 
 def _bounded(pieces: Iterable[str]) -> str:
@@ -136,14 +138,22 @@ def tidy(rendered: str) -> str:
 
 
 def known_value(value: Any, nulls: Collection[str]) -> Any:
-    """A source's value for templates: None where it is missing."""
+    """A source's value for templates: None where it is missing, also inside lists and mappings."""
     if isinstance(value, str):
         return None if value.strip() in nulls else value
+    if isinstance(value, Mapping):
+        return {key: known_value(entry, nulls) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [known_value(entry, nulls) for entry in value]
     return None if isinstance(value, float) and isnan(value) else value
 
 
 def holds_marks(value: Any) -> bool:
     """Whether a value holds the noncharacters that this file works with, which no text has a use for."""
+    if isinstance(value, Mapping):
+        return any(holds_marks(key) or holds_marks(entry) for key, entry in value.items())
+    if isinstance(value, list | tuple):
+        return any(map(holds_marks, value))
     return isinstance(value, str) and (MISSING in value or PRESENT in value)
 
 

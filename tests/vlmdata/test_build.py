@@ -18,6 +18,7 @@ import vlmdata
 from tests.vlmdata.shop import COLUMNS, Shop, csv_text, drawn, encoded, product
 from tests.vlmdata.test_pixels import exif, ramp
 from vlmdata.errors import BuildRefusedError, OutputError, RecipeError, SourceError
+from vlmdata.progress import Progress
 
 TWO = [
     {"tags": {"language": "de"}, "user": "Beschreibe: {{ title }}", "assistant": "{{ title }}"},
@@ -362,8 +363,8 @@ def test_all_columns_that_are_not_there_are_named_at_once(shop: Shop) -> None:
 def test_an_image_that_changes_while_the_dataset_is_built_stops_it(shop: Shop) -> None:
     shop.write([product(number) for number in range(4)])
 
-    def change(phase: str, *_: int | None) -> None:
-        if phase == "scan":
+    def change(progress: Progress) -> None:
+        if progress.phase == "scan" and progress.share == 1.0:
             shop.photo("1.png", encoded(drawn(9)))
 
     with pytest.raises(OutputError, match=r"'1.png' changed while the dataset was being built"):

@@ -13,7 +13,7 @@ import pytest
 
 import vlmdata
 from tests.vlmdata.shop import Shop, drawn, encoded, product
-from vlmdata.contract import CONTRACT, arrow_type, features, stored_schema, validator
+from vlmdata.contract import CONTRACT, arrow_type, declared_features, features, stored_schema, validator
 from vlmdata.dataset import same_type
 from vlmdata.errors import ContractError
 
@@ -287,3 +287,12 @@ def test_rejections_and_reports_of_a_bad_build_follow_their_schemas(tmp_path: Pa
             validator("problem.v1").validate(problem)
             seen.add(problem["rule"])
     assert seen == {"images.missing", "text.empty", "id.duplicate", "csv.ragged"}
+
+
+def test_the_features_made_without_datasets_are_those_of_datasets() -> None:
+    from datasets import Features
+
+    assert Features.from_dict(declared_features()) == features()
+    stored = stored_schema().metadata[b"huggingface"]
+    assert json.loads(stored) == json.loads(features().arrow_schema.metadata[b"huggingface"])
+    assert Features.from_arrow_schema(stored_schema()) == features()

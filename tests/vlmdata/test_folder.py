@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from vlmdata.errors import SourceError
 from vlmdata.image.folder import ImageFolder, ImageReferenceError
+from vlmdata.image.listings import is_case_blind
 
 
 @pytest.fixture
@@ -62,6 +63,8 @@ def test_a_file_below_the_root_is_read_unless_the_path_climbs(folder: ImageFolde
         ("data:image/png;base64,AAAA", "images.url"),
         ("nowhere.jpg", "images.missing"),
         ("deep", "images.missing"),
+        ("deep/", "images.missing"),
+        ("", "images.missing"),
         (".", "images.missing"),
         ("mug.jpg/x", "images.missing"),
         ("loop.jpg", "images.missing"),
@@ -77,32 +80,6 @@ def test_nothing_else_is_opened(folder: ImageFolder, reference: str, rule: str) 
     with pytest.raises(ImageReferenceError) as raised:
         folder.read(reference)
     assert raised.value.rule == rule
-
-
-@pytest.mark.parametrize(
-    ("reference", "near"),
-    [
-        ("MUG.JPG", "mug.jpg"),
-        ("mug.jpeg", "mug.jpg"),
-        ("mug", "mug.jpg"),
-        ("deep\\Ä vase.PNG", "deep/Ä vase.PNG"),
-        ("deep/A\u0308 vase.png", "deep/Ä vase.PNG"),
-    ],
-)
-def test_a_near_miss_is_named(folder: ImageFolder, reference: str, near: str) -> None:
-    with pytest.raises(ImageReferenceError, match="does not exist") as raised:
-        folder.read(reference)
-    assert f"did you mean {near!r}?" in raised.value.hint
-
-
-def test_a_name_is_looked_for_in_the_folder_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("a", "b"):
-        (tmp_path / name / "photos").mkdir(parents=True)
-        (tmp_path / name / "photos" / f"{name}.jpg").touch()
-        monkeypatch.chdir(tmp_path / name)
-        with pytest.raises(ImageReferenceError) as raised:
-            ImageFolder(Path("photos"), 10).read(f"{name}.JPG")
-        assert f"did you mean '{name}.jpg'?" in raised.value.hint
 
 
 @given(st.text(max_size=30) | st.text(st.sampled_from("./\\~:a \0\u2025"), max_size=12))
@@ -121,5 +98,57 @@ def test_a_file_over_the_bound_is_not_read(folder: ImageFolder) -> None:
 
 
 def test_a_root_that_is_no_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="the image root is no folder"):
+    with pytest.raises(SourceError, match="nowhere: the image root does not exist"):
         ImageFolder(tmp_path / "nowhere", 10)
+
+
+def test_a_folder_that_was_resolved_once_stays_known(folder: ImageFolder) -> None:
+    for _ in range(3):
+        assert folder.read("mug.jpg") == b"mug"
+        assert folder.read("deep/Ä vase.PNG") == b"vase"
+        with pytest.raises(ImageReferenceError, match="symbolic link"):
+            folder.read("out/secret.jpg")
+        with pytest.raises(ImageReferenceError, match="symbolic link"):
+            folder.read("out.jpg")
+
+
+def test_a_file_that_may_not_be_read_is_named(folder: ImageFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(ImageReferenceError, match="can't be read: Permission denied") as raised:
+        folder.read("mug.jpg")
+    assert raised.value.rule == "images.unreadable"
+
+
+def blind(root: Path) -> ImageFolder:
+    """A root that is treated as one that finds `MUG.JPG` as `mug.jpg`; links stand in for that here."""
+    (root / "Photos").mkdir(parents=True)
+    (root / "Photos" / "mug.jpg").write_bytes(b"mug")
+    return ImageFolder(root, 100, case_blind=lambda _: True)
+
+
+def test_where_the_file_system_is_blind_to_case_the_listing_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = blind(tmp_path / "root")
+    real_open, real_isdir = os.open, os.path.isdir
+    by_lower = {str(path).lower(): str(path) for path in tmp_path.rglob("*")}
+    monkeypatch.setattr(os, "open", lambda path, flags: real_open(by_lower.get(str(path).lower(), path), flags))
+    monkeypatch.setattr(os.path, "isdir", lambda path: real_isdir(by_lower.get(str(path).lower(), path)))
+    assert folder.read("Photos/mug.jpg") == b"mug"
+    for wrong in ("Photos/MUG.jpg", "photos/mug.jpg", "PHOTOS/MUG.JPG"):
+        with pytest.raises(ImageReferenceError) as raised:
+            folder.read(wrong)
+        assert raised.value.rule == "images.missing"
+    assert list(folder.candidates("PHOTOS/MUG.JPG")) == ["Photos/mug.jpg"]
+
+
+def test_a_folder_is_called_blind_to_case_where_it_finds_another_spelling(tmp_path: Path) -> None:
+    assert not is_case_blind(str(tmp_path))
+    (tmp_path / "mug.jpg").touch()
+    assert is_case_blind(str(tmp_path)) == (tmp_path / "MUG.JPG").exists()
+    os.link(tmp_path / "mug.jpg", tmp_path / "MUG.JPG")
+    assert is_case_blind(str(tmp_path))
+    assert not is_case_blind(str(tmp_path / "nowhere"))

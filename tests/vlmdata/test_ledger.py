@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from vlmdata.errors import LedgerError
 from vlmdata.ledger import Ledger
-from vlmdata.record import Origin, Problem, Rejection
+from vlmdata.record import Origin, Problem, Rejection, rejection_dict
 from vlmdata.write.quarantine import Quarantine, read_quarantine
 
 
@@ -83,6 +83,6 @@ REJECTIONS = st.builds(
 def test_a_rejection_reads_back_equal(tmp_path: Path, rejections: list[Rejection]) -> None:
     quarantine = Quarantine(tmp_path)
     for rejection in rejections:
-        quarantine.write(rejection)
+        quarantine.write(rejection_dict(rejection))
     quarantine.close()
     assert list(read_quarantine(tmp_path)) == rejections

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 import vlmdata
 from vlmdata.contract import schema
+from vlmdata.conversation_options import ConversationsOptions
 from vlmdata.errors import ConfigError, RecipeError
+from vlmdata.questions import MultiImageOptions, QuestionColumns
 from vlmdata.recipe import (
     ConversationTemplate,
     DatasetInfo,
@@ -23,6 +25,13 @@ from vlmdata.recipe import (
     load_recipe,
 )
 from vlmdata.source.csv_file import CsvOptions
+from vlmdata.source.excel import ExcelOptions
+from vlmdata.source.hub import HubOptions
+from vlmdata.source.image_folder import ImageFolderOptions
+from vlmdata.source.json_file import JsonOptions
+from vlmdata.source.json_lines import JsonLinesOptions
+from vlmdata.source.parquet import ParquetOptions
+from vlmdata.source.rejected import RejectedOptions
 
 GOOD = """\
 source: {type: csv, path: products.csv}
@@ -167,6 +176,22 @@ DECLARED = [
     ((), Recipe, {"contract"}, {"settings", "folder"}, {}),
     (("dataset",), DatasetInfo, set(), set(), {}),
     (("$defs", "csv"), CsvOptions, {"type", "path", "where", "limit", "nulls"}, set(), {}),
+    (("$defs", "json"), JsonOptions, {"type", "path", "where", "limit", "nulls"}, set(), {}),
+    (("$defs", "jsonl"), JsonLinesOptions, {"type", "path", "where", "limit", "nulls"}, set(), {}),
+    (("$defs", "parquet"), ParquetOptions, {"type", "path", "where", "limit", "nulls"}, set(), {}),
+    (("$defs", "excel"), ExcelOptions, {"type", "path", "where", "limit", "nulls"}, set(), {}),
+    (("$defs", "hub"), HubOptions, {"type", "where", "limit", "nulls"}, set(), {}),
+    (("$defs", "rejected"), RejectedOptions, {"type", "path", "where", "limit", "nulls"}, set(), {}),
+    (("$defs", "image_folder"), ImageFolderOptions, {"type", "path", "where", "limit", "nulls"}, set(), {}),
+    (("$defs", "multi_image"), MultiImageOptions, {"type", "path", "where", "limit", "nulls"}, set(), {}),
+    (("$defs", "multi_image", "properties", "columns"), QuestionColumns, set(), set(), {}),
+    (
+        ("$defs", "conversations"),
+        ConversationsOptions,
+        {"type", "path", "where", "limit", "nulls"},
+        set(),
+        {},
+    ),
     (("images",), ImagesConfig, set(), set(), {"from": "places", "root": "roots"}),
     (("$defs", "image_place"), ImagePlace, set(), set(), {}),
     (("conversations",), ConversationTemplate, set(), set(), {}),

@@ -22,7 +22,7 @@ def check_messages(batch: pa.RecordBatch) -> Iterator[Problem]:
 
 
 def _image_counts(batch: pa.RecordBatch) -> list[int]:
-    name = "images" if "images" in batch.schema.names else "image_numbers"
+    name = "images" if "images" in batch.schema.names else "image_keys"
     return [count or 0 for count in pc.list_value_length(batch.column(name)).to_pylist()]
 
 

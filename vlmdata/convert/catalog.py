@@ -1,140 +1,194 @@
-"""A catalog's row to conversations: conditions, image references, templates, tags and fields."""
+"""A catalog's row to conversations: cleaning, conditions, image references, templates, tags and fields."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from hashlib import blake2b
 from typing import Any
 
+from vlmdata.convert.cleaning import cleaned
+from vlmdata.convert.image_references import ImageValueError, place_name, references
 from vlmdata.protocols import Tools
-from vlmdata.recipe import IMAGES, ConversationTemplate, ImagePlace, Recipe
-from vlmdata.record import Conversation, Message, Part, Problem, RawRecord, Rejection, Role, Skip
+from vlmdata.recipe import IMAGES, ConversationTemplate, Recipe
+from vlmdata.record import (
+    Conversation,
+    ImageReference,
+    Message,
+    Part,
+    Problem,
+    RawRecord,
+    Rejection,
+    Role,
+    Skip,
+    row_hash,
+)
 from vlmdata.templates import TemplateError, compile_expression, compile_template, holds_marks, known_value
-
-LIMIT = "limit"
 
 
 @dataclass(slots=True)
 class CatalogConverter:
-    """Rows to conversations by a recipe. It counts the rows it has let through, for `source.limit`."""
+    """Rows to conversations by a recipe. It keeps nothing from row to row, so that any rows can be converted alone.
+
+    `_columns` are those that the recipe reads: a row that lacks one has it missing.
+    """
 
     recipe: Recipe
     tools: Tools
-    _passed: int = 0
-    _equal_rows: dict[bytes, int] = field(default_factory=dict)
+    _columns: tuple[str, ...] = field(init=False)
 
-    @property
-    def full(self) -> bool:
-        """Whether `source.limit` rows have been let through, so that what follows is left out unread."""
-        limit = self.recipe.source.limit
-        return limit is not None and self._passed >= limit
+    def __post_init__(self) -> None:
+        self._columns = tuple(dict.fromkeys(name for _, name in columns_read(self.recipe)))
 
     def __call__(self, raw: RawRecord) -> Iterator[Conversation | Rejection | Skip]:
         """A skip, a rejection of the row, or its conversations and the rejections of those that can't be made."""
-        if self.full:
-            yield Skip(origin=raw.origin, reason=LIMIT)
-            return
-        values = {name: known_value(value, self.recipe.source.nulls) for name, value in raw.values.items()}
-        problems = list(self._row_problems(raw, values))
-        if problems:
-            self._passed += 1
-            yield Rejection(origin=raw.origin, problems=tuple(problems), row=raw.values)
+        known = {name: self._known_value(value) for name, value in raw.values.items()}
+        values, changes = cleaned(known, self.recipe.clean, self._known_value)
+        for name in self._columns:
+            if name not in values:
+                values[name] = self._known_value(value_at(values, name))
+        unusable = next(self._unusable(raw, values), None)
+        if unusable is not None:
+            yield Rejection(origin=raw.origin, problems=(unusable,), row=raw.values)
             return
         if not self._wanted(values):
             yield Skip(origin=raw.origin, reason=f"where: {self.recipe.source.where}")
             return
-        self._passed += 1
-        self._warn_of_images_left_out(raw, values)
-        yield from self._conversations(raw, values)
+        for change in changes:
+            self.tools.changed(change)
+        images, problems = self._images(raw, values)
+        problems += self._text_problems(raw, values)
+        if problems:
+            yield Rejection(origin=raw.origin, problems=tuple(problems), row=raw.values)
+            return
+        yield from self._conversations(raw, values, images)
+
+    def _known_value(self, value: Any) -> Any:
+        return known_value(value, self.recipe.source.nulls)
 
     def _wanted(self, values: Mapping[str, Any]) -> bool:
         where = self.recipe.source.where
         return where is None or compile_expression(where)(values) == "True"
 
-    def _row_problems(self, raw: RawRecord, values: Mapping[str, Any]) -> Iterator[Problem]:
-        marked = [name for name, value in values.items() if holds_marks(value)]
-        if marked:
+    def _unusable(self, raw: RawRecord, values: Mapping[str, Any]) -> Iterator[Problem]:
+        """Why a row can't even be asked whether it is wanted."""
+        for name in (name for name, value in values.items() if holds_marks(value)):
             message = "the cell holds a noncharacter (U+FDD0 or U+FDD1)"
-            yield _problem(raw, "text.noncharacter", marked[0], message, "remove it")
-            return
+            yield _problem(raw, "text.noncharacter", name, message, "remove it")
         try:
-            if not self._wanted(values):
-                return
+            self._wanted(values)
         except TemplateError as error:
             yield _problem(raw, "row.where", "", error.message, "correct source.where, or the row")
-            return
-        if self.recipe.id is not None and values[self.recipe.id] is None:
-            yield _problem(raw, "id.empty", self.recipe.id, "the id is empty", "give the row an id")
-        yield from self._image_count_problems(raw, values)
 
-    def _image_count_problems(self, raw: RawRecord, values: Mapping[str, Any]) -> Iterator[Problem]:
+    def _text_problems(self, raw: RawRecord, values: Mapping[str, Any]) -> list[Problem]:
+        """What is wrong with the values that are used as they are: the id, the group, tags and fields."""
+        recipe = self.recipe
+        found = []
+        if recipe.id is not None and not as_text(values[recipe.id]):
+            found.append(_problem(raw, "id.empty", recipe.id, "the id is empty", "give the row an id"))
+        for name in dict.fromkeys(filter(None, (recipe.id, recipe.group, *recipe.fields, *recipe.tags))):
+            if as_text(values[name]) is None:
+                message = "the value holds bytes, text was expected"
+                found.append(_problem(raw, "row.value", name, message, "name another column"))
+        return found
+
+    def _images(self, raw: RawRecord, values: Mapping[str, Any]) -> tuple[tuple[ImageReference, ...], list[Problem]]:
+        """The row's images, as many as the recipe takes, and what is wrong with them."""
+        found: list[ImageReference] = []
+        problems = []
+        for place in self.recipe.images.places:
+            try:
+                found += references(values, place, self.tools.matching)
+            except ImageValueError as error:
+                problems.append(_problem(raw, error.rule, error.field, error.message, error.hint))
+        problems += [] if problems else self._image_count_problems(raw, len(found))
+        return tuple(found[: self.recipe.images.max]), problems
+
+    def _image_count_problems(self, raw: RawRecord, count: int) -> Iterator[Problem]:
         images = self.recipe.images
         if not images.places:
             return
-        count = len(references(values, images.places))
-        where = ", ".join(place.column or "" for place in images.places)
+        where = ", ".join(map(place_name, images.places))
         if count < images.min:
             message = f"{count or 'no'} image{'s' if count != 1 else ''}, expected at least {images.min}"
-            yield _problem(
-                raw,
-                "images.none" if not count else "images.too_few",
-                where,
-                message,
-                "name an image, or set images.min",
-            )
-        if images.max is not None and count > images.max and images.over == "reject":
+            rule = "images.too_few" if count else "images.none"
+            yield _problem(raw, rule, where, message, "name an image, or set images.min")
+        if images.max is None or count <= images.max:
+            return
+        if images.over == "reject":
             message = f"{count} images, expected at most {images.max}"
             yield _problem(raw, "images.too_many", where, message, "or set images.over: first")
-
-    def _warn_of_images_left_out(self, raw: RawRecord, values: Mapping[str, Any]) -> None:
-        most = self.recipe.images.max
-        count = len(references(values, self.recipe.images.places))
-        if most is not None and count > most:
-            problem = _problem(raw, "images.over", "images", f"{count} images, the first {most} are used", "")
+        else:
+            problem = _problem(raw, "images.over", "images", f"{count} images, the first {images.max} are used", "")
             self.tools.warn(replace(problem, severity="warning"))
 
-    def _conversations(self, raw: RawRecord, values: Mapping[str, Any]) -> Iterator[Conversation | Rejection]:
+    def _conversations(
+        self, raw: RawRecord, values: Mapping[str, Any], images: tuple[ImageReference, ...]
+    ) -> Iterator[Conversation | Rejection]:
         row_id = self._row_id(raw, values)
         templates = self.recipe.conversations
         for number, template in enumerate(templates):
             name = f"{row_id}/{number}" if len(templates) > 1 else row_id
             try:
-                yield self._conversation(raw, values, template, id=name, row_id=row_id)
+                yield Conversation(
+                    id=name,
+                    messages=(*prompt_messages(template, values, len(images)), _answer(template, values)),
+                    images=images,
+                    origin=raw.origin,
+                    group=_text_or(values, self.recipe.group, row_id),
+                    tags=self._tags(template, values),
+                    fields={column: text for column in self.recipe.fields if (text := as_text(values[column]))},
+                )
             except TemplateError as error:
                 problem = _problem(raw, "text.template", f"conversations[{number}]", error.message, error.hint)
                 yield Rejection(origin=raw.origin, problems=(problem,), row=raw.values, conversation=number, id=name)
 
-    def _conversation(
-        self,
-        raw: RawRecord,
-        values: Mapping[str, Any],
-        template: ConversationTemplate,
-        *,
-        id: str,
-        row_id: str,
-    ) -> Conversation:
-        recipe = self.recipe
-        images = references(values, recipe.images.places)[: recipe.images.max]
-        group = values[recipe.group] if recipe.group is not None else None
-        tags = {column: _text(values[column]) for column in recipe.tags}
+    def _tags(self, template: ConversationTemplate, values: Mapping[str, Any]) -> dict[str, str]:
+        tags = {column: as_text(values[column]) for column in self.recipe.tags}
         tags |= {tag: compile_template(text)(values) for tag, text in template.tags.items()}
-        return Conversation(
-            id=id,
-            messages=(*prompt_messages(template, values, len(images)), _answer(template, values)),
-            images=images,
-            origin=raw.origin,
-            group=_text(group) if group is not None else row_id,
-            tags={tag: value for tag, value in tags.items() if value},
-            fields={column: _text(values[column]) for column in recipe.fields if values[column] is not None},
-        )
+        return {tag: value for tag, value in tags.items() if value}
 
     def _row_id(self, raw: RawRecord, values: Mapping[str, Any]) -> str:
         if self.recipe.id is not None:
-            return _text(values[self.recipe.id]).strip()
-        digest = blake2b(repr(sorted(raw.values.items())).encode("utf-8", "surrogatepass"), digest_size=8)
-        seen = self._equal_rows[digest.digest()] = self._equal_rows.get(digest.digest(), 0) + 1
-        return digest.hexdigest() if seen == 1 else f"{digest.hexdigest()}-{seen}"
+            return (as_text(values[self.recipe.id]) or "").strip()
+        return row_hash(raw.values)
+
+
+def value_at(values: Mapping[str, Any], name: str) -> Any:
+    """A row's value: of the column, or, where none is called so, of a dotted path into a nested one; else None."""
+    if name in values or "." not in name:
+        return values.get(name)
+    column, *steps = name.split(".")
+    value = values.get(column)
+    for step in steps:
+        value = value.get(step) if isinstance(value, Mapping) else None
+    return value
+
+
+def as_text(value: Any) -> str | None:
+    """A value as templates print it: empty where it is missing, JSON where it is nested, None where it holds bytes."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    if isinstance(value, list | tuple | Mapping):
+        try:
+            return json.dumps(value, ensure_ascii=False, default=_plain)
+        except TypeError:
+            return None
+    if isinstance(value, bytes | bytearray | memoryview):
+        return None
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _plain(value: Any) -> str:
+    """Dates and their like inside lists and mappings, as text. Raises TypeError for bytes."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        raise TypeError("bytes")
+    return str(value)
+
+
+def _text_or(values: Mapping[str, Any], column: str | None, other: str) -> str:
+    value = values[column] if column is not None else None
+    return other if value is None else as_text(value) or ""
 
 
 def prompt_messages(template: ConversationTemplate, values: Mapping[str, Any], images: int) -> tuple[Message, ...]:
@@ -165,24 +219,19 @@ def _message(role: Role, parts: list[Part]) -> Message:
     return Message(role=role, content=tuple(parts))
 
 
-def references(values: Mapping[str, Any], places: tuple[ImagePlace, ...]) -> tuple[str, ...]:
-    """A row's image references, in the order of the recipe's columns and of the cells; empty ones are none."""
-    found: list[str] = []
-    for place in places:
-        cell = values[place.column] if place.column is not None else None
-        if cell is None:
-            continue
-        entries = str(cell).split(place.separator) if place.separator else [str(cell)]
-        found += [entry.strip() for entry in entries if entry.strip()]
-    return tuple(found)
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)
-
-
 def _problem(raw: RawRecord, rule: str, where: str, message: str, hint: str) -> Problem:
     return Problem(rule=rule, message=message, source=raw.origin.source, line=raw.origin.line, field=where, hint=hint)
+
+
+def columns_missing(recipe: Recipe, columns: Collection[str]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Every column that a recipe names and a source has not, with its place in the file.
+
+    The id, the group, fields, tags and image columns may be dotted paths into a nested column.
+    """
+    for place, name in columns_read(recipe):
+        may_be_dotted = place[0] in {"id", "group", "fields", "tags"} or place[:2] == ("images", "from")
+        if name not in columns and not (may_be_dotted and name.partition(".")[0] in columns):
+            yield place, name
 
 
 def columns_read(recipe: Recipe) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -195,6 +244,9 @@ def columns_read(recipe: Recipe) -> Iterator[tuple[tuple[str | int, ...], str]]:
     for index, place in enumerate(recipe.images.places):
         if place.column is not None:
             yield ("images", "from", index), place.column
+        pattern, kind = compile_template(place.glob or place.folder or ""), "glob" if place.glob else "folder"
+        yield from ((("images", "from", index, kind), name) for name in sorted(pattern.names))
+    yield from ((("clean", name), name) for name in recipe.clean)
     for key in ("fields", "tags"):
         yield from (((key, index), name) for index, name in enumerate(getattr(recipe, key)))
     for index, template in enumerate(recipe.conversations):

@@ -3,111 +3,177 @@
 from __future__ import annotations
 
 import os
-import re
-import unicodedata
+import stat
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 
 from vlmdata.errors import SourceError
+from vlmdata.image.listings import Listing, Listings, is_case_blind
+from vlmdata.image.names import ImageReferenceError, is_image_name, plain, refuse_shape
+from vlmdata.image.patterns import Steps
 
-ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://|data:", re.IGNORECASE)
+__all__ = ["ImageFolder", "ImageReferenceError"]
+
+FOLDERS_KEPT = 100_000
+NEAR_FOLDERS = 64
+"""How many folders of nearly the same path are searched for a near miss."""
+
+OPEN_FILE = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+OPEN_NO_LINK = OPEN_FILE | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+CAN_REFUSE_LINKS = hasattr(os, "O_NOFOLLOW")
 
 
-class ImageReferenceError(ValueError):
-    """A reference that names no file we read: `rule` is the rule's name, `hint` what to do."""
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of a folder below the root: where it really is, and whether names in it must be looked up."""
 
-    def __init__(self, rule: str, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.rule = rule
-        self.message = message
-        self.hint = hint
+    real: str
+    listed: bool
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFolder:
-    """A folder of images that references are resolved in."""
+    """A folder of images that references are resolved in.
+
+    Every folder on the way is resolved once; of a file it is then enough that its own name is no link. `case_blind`
+    tells of each folder whether it finds files under other names than their own; there, names are looked up in a list.
+    """
 
     root: Path
     byte_limit: int
+    case_blind: Callable[[str], bool] = field(default=is_case_blind, compare=False)
+    _start: str = field(init=False)
     _real_root: str = field(init=False)
-    _listings: dict[Path, dict[str, str]] = field(init=False, default_factory=dict, compare=False)
+    _listings: Listings = field(init=False, default_factory=Listings, compare=False)
+    _known: dict[str, _Known] = field(init=False, default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
+        if not self.root.exists():
+            raise SourceError(f"{self.root}: the image root does not exist; correct images.root")
         if not self.root.is_dir():
             raise SourceError(f"{self.root}: the image root is no folder")
+        object.__setattr__(self, "_start", os.path.abspath(self.root))  # noqa: PTH100 - Path.resolve follows links
         object.__setattr__(self, "_real_root", os.path.realpath(self.root))
 
     def resolve(self, reference: str) -> Path:
         """The file that a reference names. Raises ImageReferenceError for one that leaves the root or names no file."""
-        _refuse_shape(reference)
-        path = self.root / reference
-        real = os.path.realpath(path)
-        if os.path.commonpath([real, self._real_root]) != self._real_root:
-            message = f"{reference!r} leads out of the image root through a symbolic link"
-            raise ImageReferenceError("images.outside", message, "copy the file below the image root")
-        try:
-            if path.is_file():
+        refuse_shape(reference)
+        path = self._path(reference)
+        if path is not None:
+            real = os.path.realpath(path)
+            self._refuse_outside(real, reference)
+            if os.path.isfile(real):  # noqa: PTH113 - no Path is made for each image
                 return Path(real)
-            found = "is a folder" if path.is_dir() else "does not exist"
-        except OSError as error:
-            found = f"can't be looked up: {error.strerror}"
-        raise ImageReferenceError("images.missing", f"{reference!r} {found}", self._near_miss(reference))
+        raise self._missing(reference)
 
     def read(self, reference: str) -> bytes:
         """The bytes that a reference names. Raises ImageReferenceError."""
-        path = self.resolve(reference)
+        refuse_shape(reference)
+        path = self._path(reference)
+        if path is not None and CAN_REFUSE_LINKS:
+            try:
+                return self._read_opened(os.open(path, OPEN_NO_LINK), reference)
+            except OSError:  # not there, a link, or not for us: which of these is found out below
+                pass
+        real = self.resolve(reference)
         try:
-            with path.open("rb") as file:
-                data = file.read(self.byte_limit + 1)
+            return self._read_opened(os.open(real, OPEN_FILE), reference)
         except OSError as error:
             message = f"{reference!r} can't be read: {error.strerror or error}"
-            raise ImageReferenceError("images.unreadable", message) from None
-        if len(data) > self.byte_limit:
-            message = f"{reference!r} is {path.stat().st_size:,} bytes, at most {self.byte_limit:,} are read"
-            raise ImageReferenceError("images.too_large", message, "make it smaller, or raise images.byte_limit")
-        return data
+            raise ImageReferenceError("images.unreadable", message, "make it readable, or drop the row") from None
 
-    def _near_miss(self, reference: str) -> str:
-        """A file of the same folder whose name differs in case, extension, Unicode form or a backslash only."""
-        wanted = Path(reference.replace("\\", "/"))
-        if ".." not in wanted.parts:
-            listing = self._listing(self.root / wanted.parent)
-            near = listing.get(_folded(wanted.name)) or listing.get(_folded(wanted.stem))
-            if near:
-                candidate = (wanted.parent / near).as_posix()
-                return f"did you mean {candidate!r}? names are matched to the letter"
-        return "put the file there, or correct the row"
+    def _read_opened(self, opened: int, reference: str) -> bytes:
+        with open(opened, "rb") as file:
+            found = os.fstat(opened)
+            if not stat.S_ISREG(found.st_mode):
+                raise self._missing(reference)
+            if found.st_size > self.byte_limit:
+                message = f"{reference!r} is {found.st_size:,} bytes, at most {self.byte_limit:,} are read"
+                raise ImageReferenceError("images.too_large", message, "make it smaller, or raise images.byte_limit")
+            return file.read(found.st_size)
 
-    def _listing(self, folder: Path) -> dict[str, str]:
-        """The names of a folder's files by what they are without case and Unicode form, with and without extension."""
-        if folder not in self._listings:
-            try:
-                names = sorted((entry.name for entry in folder.iterdir()), reverse=True)
-            except OSError:
-                names = []
-            stems = {_folded(Path(name).stem): name for name in names}
-            self._listings[folder] = stems | {_folded(name): name for name in names}
-        return self._listings[folder]
+    def _missing(self, reference: str) -> ImageReferenceError:
+        found = "is a folder" if os.path.isdir(f"{self._start}/{reference}") else "does not exist"  # noqa: PTH112
+        return ImageReferenceError("images.missing", f"{reference!r} {found}")
 
+    def candidates(self, reference: str) -> Iterator[str]:
+        """Files below the root whose paths differ from a reference in case, ending, Unicode form or slashes only."""
+        *folders, name = [part for part in reference.replace("\\", "/").split("/") if part not in {"", "."}] or [""]
+        if ".." in folders or not name:
+            return
+        starts = [""]
+        for folder in folders:
+            starts = [
+                f"{start}{near}/"
+                for start in starts
+                for near in self._listing(start).near(folder)
+                if os.path.isdir(f"{self._start}/{start}{near}")  # noqa: PTH112
+            ][:NEAR_FOLDERS]
+        for start in starts:
+            for near in self._listing(start).near(name):
+                if os.path.isfile(f"{self._start}/{start}{near}"):  # noqa: PTH113
+                    yield f"{start}{near}"
 
-def _refuse_shape(reference: str) -> None:
-    """Raise ImageReferenceError for a reference that no listing of the root could hold."""
-    if "\0" in reference:
-        raise ImageReferenceError("images.outside", f"{reference!r} holds a NUL character")
-    if ADDRESS.match(reference):
-        message = f"{reference[:120]!r} is an address, and nothing is downloaded"
-        raise ImageReferenceError("images.url", message, "download the file and give its path below the image root")
-    windows = PureWindowsPath(reference)
-    if reference.startswith(("/", "\\")) or windows.drive or ".." in windows.parts:
-        message = f"{reference!r} leads out of the image root"
-        raise ImageReferenceError("images.outside", message, "give a path below the image root, without '..'")
-    try:
-        os.fsencode(reference)
-    except UnicodeEncodeError:
-        raise ImageReferenceError("images.missing", f"{reference!r} is no file name") from None
-    if any(len(os.fsencode(part)) > 255 for part in Path(reference).parts) or len(reference) > 4000:
-        raise ImageReferenceError("images.missing", f"{reference[:120]!r} … is too long for a file name")
+    def matching(self, steps: Steps) -> Iterator[str]:
+        """The image files below the root that a pattern's steps match; a file may come twice.
 
+        Folders behind symbolic links are entered where the pattern names them and they lie inside the root; a link to
+        a file is listed, and judged when it is read.
+        """
+        yield from self._matching("", steps)
 
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
+    def _matching(self, start: str, steps: Steps) -> Iterator[str]:
+        step, rest = steps[0], steps[1:]
+        if step is None:  # `**`: this folder, and every one below it
+            yield from self._matching(start, rest)
+            for name in self._listing(start).folders:
+                if not name.startswith("."):
+                    yield from self._matching(f"{start}{name}/", steps)
+            return
+        for name in self._listing(start).starting_with(step.start):
+            if step.matches(name):
+                if rest:
+                    yield from self._matching(f"{start}{name}/", rest)
+                elif is_image_name(name) and not os.path.isdir(f"{self._start}/{start}{name}"):  # noqa: PTH112
+                    yield f"{start}{name}"
+
+    def _listing(self, folder: str) -> Listing:
+        """The names in a folder below the root; none where it is no folder, or lies outside."""
+        whole = f"{self._start}/{folder}".rstrip("/")
+        return self._listings.of(whole) if self._is_inside(os.path.realpath(whole)) else Listing()
+
+    def _path(self, reference: str) -> str | None:
+        """The path that a reference means to the letter, its folders resolved; None where there can be no such file."""
+        parent, _, name = plain(reference).rpartition("/")
+        folder = self._known.get(parent) or self._look_at(parent, reference)
+        if folder is None or name in {"", "."} or (folder.listed and name not in self._listings.of(folder.real)):
+            return None
+        return f"{folder.real}/{name}"
+
+    def _look_at(self, parent: str, reference: str) -> _Known | None:
+        real = os.path.realpath(f"{self._start}/{parent}")
+        self._refuse_outside(real, reference)
+        if not os.path.isdir(real) or not self._is_spelled(parent):  # noqa: PTH112
+            return None
+        if len(self._known) >= FOLDERS_KEPT:
+            self._known.clear()
+        self._known[parent] = known = _Known(real, listed=self.case_blind(real))
+        return known
+
+    def _is_spelled(self, folder: str) -> bool:
+        """Whether every step to a folder is spelled as the folder that holds it has it."""
+        start = self._start
+        for part in folder.split("/") if folder else ():
+            if self.case_blind(start) and part not in self._listings.of(start):
+                return False
+            start = f"{start}/{part}"
+        return True
+
+    def _refuse_outside(self, real: str, reference: str) -> None:
+        if not self._is_inside(real):
+            message = f"{reference!r} leads out of the image root through a symbolic link"
+            raise ImageReferenceError("images.outside", message, "copy the file below the image root")
+
+    def _is_inside(self, real: str) -> bool:
+        return real == self._real_root or real.startswith(self._real_root.rstrip(os.sep) + os.sep)

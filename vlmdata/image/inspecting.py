@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -12,11 +14,14 @@ import simplejpeg
 import xxhash
 from PIL import Image
 
+from vlmdata.image.traits import Trait, is_see_through, traits_of
 from vlmdata.pixels import (
     PIXEL_LIMIT,
     TRANSPOSED,
     PixelError,
     flatten,
+    format_of,
+    has_alpha,
     open_image,
     orientation,
     pillow_errors,
@@ -27,6 +32,9 @@ from vlmdata.pixels import (
 from vlmdata.record import ImageInfo, Inspected
 
 Verify = Literal["full", "header"]
+Known = Callable[[str], ImageInfo | None]
+"""From the sha256 of an image's bytes to what was found when they were decoded before."""
+
 JPEG_START = b"\xff\xd8\xff"
 DHASH_SIDE = 8
 FOR_PILLOW = re.compile(
@@ -44,36 +52,76 @@ def fingerprint(data: bytes) -> str:
     return str(xxhash.xxh3_128_hexdigest(data))
 
 
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """An image's data as the dataset stores it, and what is to be said of it."""
+
+    image: Inspected
+    traits: frozenset[Trait]
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What the header says, the size as it is displayed; and the hash, where the picture was decoded."""
+
+    width: int
+    height: int
+    format: str
+    traits: frozenset[Trait]
+    dhash: str | None = None
+
+
 def inspect(data: bytes, *, verify: Verify = "full", pixel_limit: int = PIXEL_LIMIT) -> Inspected:
     """Everything that the dataset stores about an image. Raises PixelError where the bytes are no whole picture.
 
     `verify="header"` reads the header only and leaves dhash out.
     """
+    return examine(data, verify=verify, pixel_limit=pixel_limit).image
+
+
+def examine(
+    data: bytes, *, verify: Verify = "full", pixel_limit: int = PIXEL_LIMIT, known: Known | None = None
+) -> Examined:
+    """`inspect`, and the traits that a reader should be told of.
+
+    `known` may hold what was found when the same bytes were decoded before; then only the header is read again.
+    """
     refuse_other_bytes(data)
+    sha256 = hashlib.sha256(data).hexdigest()
+    before = known(sha256) if known is not None and verify == "full" else None
+    looked = _look(data, "header" if before is not None and before.dhash else verify, pixel_limit)
+    if before is not None and before.dhash:
+        if (before.width, before.height, before.format) == (looked.width, looked.height, looked.format):
+            looked = replace(looked, dhash=before.dhash)
+        if looked.dhash is None or "alpha" in looked.traits:  # how much shows through, the pixels alone say
+            looked = _look(data, verify, pixel_limit)
+    info = ImageInfo(sha256=sha256, width=looked.width, height=looked.height, format=looked.format, dhash=looked.dhash)
+    traits = looked.traits if verify == "full" else looked.traits - {"alpha"}
+    return Examined(Inspected(info=info, size=len(data), xxh3=fingerprint(data)), traits)
+
+
+def _look(data: bytes, verify: Verify, pixel_limit: int) -> _Looked:
     if data.startswith(JPEG_START):
-        width, height, image_format, dhash = _inspect_jpeg(data, verify, pixel_limit)
-    else:
-        width, height, image_format, dhash = _inspect_with_pillow(data, verify, pixel_limit)
-    info = ImageInfo(
-        sha256=hashlib.sha256(data).hexdigest(), width=width, height=height, format=image_format, dhash=dhash
-    )
-    return Inspected(info=info, size=len(data), xxh3=fingerprint(data))
+        return _look_at_jpeg(data, verify, pixel_limit)
+    return _look_with_pillow(data, verify, pixel_limit)
 
 
-def _inspect_jpeg(data: bytes, verify: Verify, pixel_limit: int) -> tuple[int, int, str, str | None]:
+def _look_at_jpeg(data: bytes, verify: Verify, pixel_limit: int) -> _Looked:
     """JPEG through libjpeg-turbo's strict decoder at 1/8 of the size, which finds what Pillow's `verify` does not."""
     try:
         height, width, _, _ = simplejpeg.decode_jpeg_header(data, strict=False)
     except (ValueError, KeyError):  # KeyError: a header without a colour space, of a file cut inside it
-        return _inspect_with_pillow(data, verify, pixel_limit)
+        return _look_with_pillow(data, verify, pixel_limit)
     refuse_bomb(width, height, pixel_limit)
-    turn = _jpeg_orientation(data)
+    with pillow_errors(len(data)), Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+        turn = orientation(image)
+        traits = frozenset(traits_of(image, image.getexif()))
     dhash = None
     if verify == "full":
         dhash = dhash_of(turned(_strict_grey(data, pixel_limit, 8 if min(width, height) >= SMALL else 1), turn))
     if turn in TRANSPOSED:
         width, height = height, width
-    return width, height, "JPEG", dhash
+    return _Looked(width, height, "JPEG", traits, dhash)
 
 
 def _strict_grey(data: bytes, pixel_limit: int, factor: int) -> Image.Image:
@@ -97,25 +145,21 @@ def _decode_grey(data: bytes, factor: int) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(grey[..., 0]))
 
 
-def _jpeg_orientation(data: bytes) -> int:
-    with pillow_errors(len(data)), Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
-        return orientation(image)
-
-
-def _inspect_with_pillow(data: bytes, verify: Verify, pixel_limit: int) -> tuple[int, int, str, str | None]:
+def _look_with_pillow(data: bytes, verify: Verify, pixel_limit: int) -> _Looked:
     image = open_image(data, pixel_limit=pixel_limit)
     with pillow_errors(len(data)):
-        image_format = str(image.format)
+        image_format = format_of(image)
         width, height = image.size
-        dhash = None
+        traits = set(traits_of(image, image.getexif()))
         if verify == "full":
             image.load()
+        if is_see_through(image) if verify == "full" else has_alpha(image):
+            traits.add("alpha")
         turn = orientation(image)
-        if verify == "full":
-            dhash = dhash_of(turned(flatten(image).convert("L"), turn))
+        dhash = dhash_of(turned(flatten(image).convert("L"), turn)) if verify == "full" else None
     if turn in TRANSPOSED:
         width, height = height, width
-    return width, height, image_format, dhash
+    return _Looked(width, height, image_format, frozenset(traits), dhash)
 
 
 def dhash_of(grey: Image.Image) -> str:

@@ -6,21 +6,23 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
-from typing import Protocol
 
-from vlmdata.image.folder import ImageFolder, ImageReferenceError
-from vlmdata.image.inspecting import Verify, fingerprint, inspect
-from vlmdata.pixels import FaultKind, PixelError
+from vlmdata.image.inspecting import Known, examine, fingerprint
+from vlmdata.image.names import ENDINGS, ImageReferenceError, bare_name, renamed
+from vlmdata.image.reading import Download, Original, Originals, open_roots, reference_shown
+from vlmdata.image.spool import Spool
+from vlmdata.image.traits import WORDS, warning
+from vlmdata.image.treating import Treated, is_asked_for, treat
+from vlmdata.pixels import QUIET, FaultKind, PixelError
 from vlmdata.recipe import ImagesConfig
-from vlmdata.record import Change, ImageReference, Inspected, Location, Problem
+from vlmdata.record import Change, ImageReference, InlineImage, Inspected, Location, Problem
 
 HINTS: dict[FaultKind, str] = {
     "empty": "export the photo again",
     "lfs_pointer": "run `git lfs pull` in the folder it came from",
     "html": "the download saved an error page: fetch the photo again",
     "not_an_image": "export it as JPEG or PNG",
-    "format": "export it as JPEG or PNG",
+    "format": "or export it as JPEG or PNG",
     "bomb": "make it smaller, or raise images.pixel_limit",
     "truncated": "export the photo again, or drop the row",
     "corrupt": "export the photo again, or drop the row",
@@ -51,65 +53,137 @@ class Verified:
     changes: tuple[Change, ...] = ()
 
 
-class Spool(Protocol):
-    """Where a build puts bytes aside that it could not read again as they are stored."""
-
-    def add(self, data: bytes) -> Location:
-        """Keep the bytes; safe to call from several threads."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
-    """Reads and verifies images, whatever names them."""
+    """Reads and verifies images, whatever names them. Safe to use from several threads."""
 
-    folder: ImageFolder
-    verify: Verify
-    pixel_limit: int
+    originals: Originals
+    images: ImagesConfig
+    spool: Spool | None = None
+    known: Known | None = None
 
     def verdict(self, reference: ImageReference) -> Verified:
         """Read and verify one reference; every failure is a problem, never an exception."""
-        assert isinstance(reference, str)
         try:
-            data = self.folder.read(reference)
-            return Verified(image=self._inspect(data, PurePosixPath(reference).name))
+            original = self.originals.find(reference)
+            return self._verdict(original, isinstance(reference, InlineImage), reference)
         except ImageReferenceError as error:
-            problem = Problem(rule=error.rule, message=error.message, hint=error.hint)
+            problem = _problem(error, reference)
         except PixelError as error:
-            message = f"{reference!r} {error.message}"
+            message = f"{reference_shown(reference)} {error.message}"
             problem = Problem(rule=RULES[error.kind], message=message, hint=HINTS[error.kind])
         return Verified(problem=problem)
 
-    def _inspect(self, data: bytes, name: str) -> Inspected:
-        return replace(inspect(data, verify=self.verify, pixel_limit=self.pixel_limit), name=name)
+    def read(self, reference: ImageReference) -> bytes:
+        """The bytes that a dataset would hold of an image. Raises ImageReferenceError, also where it is no picture."""
+        original = self.originals.find(reference)
+        if not is_asked_for(self.images):
+            return original.data
+        try:
+            return self._treated(original.data).data
+        except PixelError as error:
+            message = f"{reference_shown(reference)} {error.message}"
+            raise ImageReferenceError(RULES[error.kind], message, HINTS[error.kind]) from None
 
     def original(self, reference: str, location: Location | None, *, size: int, xxh3: str) -> bytes:
         """The stored bytes of a verified image once more. Raises ImageReferenceError where they are no longer the same.
 
         `reference` is what the row said where that was a path or an address; `location` what its verdict held.
         """
-        assert location is None
-        data = self.folder.read(reference)
-        if len(data) != size or fingerprint(data) != xxh3:
-            raise ImageReferenceError("images.changed", f"{reference!r} changed while the dataset was being built")
+        data = self.originals.find(reference).data if location is None else self.originals.run(location, reference)
+        if _is(data, size, xxh3):
+            return data
+        if is_asked_for(self.images):
+            try:
+                data = self._treated(data).data
+            except PixelError:
+                data = b""
+        if not _is(data, size, xxh3):
+            message = f"{reference_shown(reference)} changed while the dataset was being built"
+            raise ImageReferenceError("images.changed", message)
         return data
 
     def matching(self, pattern: str) -> Sequence[str]:
-        """The references of the image files that a glob pattern matches, in a fixed order."""
-        raise NotImplementedError(pattern)
+        """The references of the image files that a glob pattern matches, in a fixed order.
+
+        Raises ImageReferenceError where it leads out of the roots, or matches more than a row can mean.
+        """
+        return self.originals.matching(pattern)
+
+    def _verdict(self, original: Original, inline: bool, reference: ImageReference) -> Verified:
+        images = self.images
+        examined = examine(original.data, verify=images.verify, pixel_limit=images.pixel_limit, known=self.known)
+        if "animated" in examined.traits and images.animated == "reject":
+            message = f"{reference_shown(reference)} {WORDS['animated'][0]}"
+            hint = "export the frame that shows the product, or set images.animated: first"
+            return Verified(problem=Problem(rule="images.animated", message=message, hint=hint))
+        treated = treat(original.data, examined, images)
+        location = original.location
+        if self.spool is not None and (inline or treated.encoded_anew):
+            location = self.spool.add(treated.data)
+        traits = treated.examined.traits | (examined.traits & {"animated"})
+        shown = reference_shown(reference)
+        return Verified(
+            image=replace(treated.examined.image, name=_name(original, treated), location=location),
+            warnings=tuple(warning(trait, shown) for trait in WORDS if trait in traits),
+            changes=original.changes + treated.changes,
+        )
+
+    def _treated(self, data: bytes) -> Treated:
+        examined = examine(data, verify="header", pixel_limit=self.images.pixel_limit)
+        return treat(data, examined, self.images)
 
 
-def open_reader(images: ImagesConfig) -> Reader:
-    """The reader of images as a recipe asks for them. Raises SourceError where an image root is not there."""
-    folder = ImageFolder(images.roots[0], images.byte_limit)
-    return Reader(folder=folder, verify=images.verify, pixel_limit=images.pixel_limit)
+def _name(original: Original, treated: Treated) -> str:
+    """The bare name stored with an image. One that was encoded in another format gets its ending."""
+    image_format = treated.examined.image.info.format
+    name = bare_name(original.name, image_format)
+    return renamed(name, image_format) if treated.encoded_anew and image_format in ENDINGS else name
+
+
+def _problem(error: ImageReferenceError, reference: ImageReference) -> Problem:
+    """A reference's problem; one that does not say which image it is about is told so."""
+    shown = reference_shown(reference)
+    says_which = error.rule != "images.metadata"
+    return Problem(
+        rule=error.rule, message=error.message if says_which else f"{shown} {error.message}", hint=error.hint
+    )
+
+
+def _is(data: bytes, size: int, xxh3: str) -> bool:
+    return len(data) == size and fingerprint(data) == xxh3
+
+
+def open_reader(
+    images: ImagesConfig,
+    *,
+    spool: Spool | None = None,
+    download: Download | None = None,
+    known: Known | None = None,
+) -> Reader:
+    """The reader of images as a recipe asks for them. Raises SourceError where an image root is not there.
+
+    `spool` keeps what can't be read again as it is stored; `download` fetches an address; `known` tells by sha256 what
+    was found when the same bytes were verified before.
+    """
+    originals = Originals(
+        roots=open_roots(images.roots, images.byte_limit),
+        byte_limit=images.byte_limit,
+        accept=frozenset(images.accept),
+        download=download,
+    )
+    return Reader(originals=originals, images=images, spool=spool, known=known)
 
 
 @contextmanager
 def verifying(reader: Reader, workers: int) -> Iterator[Callable[[ImageReference], Future[Verified]]]:
     """A function from a reference to its verdict to come. What has not started when this ends is dropped."""
     pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="verify")
-    try:
-        yield lambda reference: pool.submit(reader.verdict, reference)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    with QUIET:
+        try:
+            yield lambda reference: pool.submit(reader.verdict, reference)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+__all__ = ["HINTS", "RULES", "Reader", "Spool", "Verified", "open_reader", "verifying"]

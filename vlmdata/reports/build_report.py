@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from vlmdata.contract import CONTRACT
 from vlmdata.ledger import Ledger
 from vlmdata.recipe import Recipe
-from vlmdata.record import Problem, problem_dict
+from vlmdata.record import Change, Problem, problem_dict
 
 SAMPLES = 5
 
@@ -20,6 +20,7 @@ class Findings:
     """The first problems of each rule, to show; all of them are in rejected.jsonl."""
 
     by_rule: dict[str, list[Problem]] = field(default_factory=dict)
+    changes: dict[str, list[Change]] = field(default_factory=dict)
 
     def add(self, problems: Iterable[Problem]) -> None:
         """Keep a problem as a sample, unless its rule has enough of them."""
@@ -27,6 +28,16 @@ class Findings:
             kept = self.by_rule.setdefault(problem.rule, [])
             if len(kept) < SAMPLES:
                 kept.append(problem)
+
+    def add_change(self, change: Change) -> None:
+        """Keep a change as a sample, unless its rule has enough of them."""
+        kept = self.changes.setdefault(change.rule, [])
+        if len(kept) < SAMPLES and (change.before or change.after):
+            kept.append(change)
+
+    def changed_samples(self) -> list[dict[str, str]]:
+        """The samples of every kind of change, as plain data."""
+        return [asdict(change) for rule in sorted(self.changes) for change in self.changes[rule]]
 
     def samples(self) -> list[Problem]:
         """The samples of every rule, rules in order of name."""
@@ -44,16 +55,23 @@ def build_report(recipe: Recipe, ledger: Ledger, findings: Findings, *, refused:
     return {
         "contract": CONTRACT,
         "dataset": recipe.dataset.name,
+        "source": source_name(recipe),
         "published": not refused,
         "refused": refused or None,
         "ledger": ledger.as_dict(),
         "problems": [problem_dict(problem) for problem in findings.samples()],
+        "changes": findings.changed_samples(),
     }
 
 
-def terminal_text(report: dict[str, Any], source: str, out: str, *, problems: Sequence[Problem] = ()) -> str:
+def source_name(recipe: Recipe) -> str:
+    """What the source is called: its file or folder, or its name on the Hub."""
+    return str(recipe.source.options.get("dataset", "")) if recipe.source.type == "hub" else recipe.source.path.name
+
+
+def terminal_text(report: Mapping[str, Any], out: str, *, problems: Sequence[Problem] = ()) -> str:
     """A build's report as lines for a terminal."""
-    ledger = report["ledger"]
+    ledger, source = report["ledger"], report["source"]
     rows, conversations, images = ledger["rows"], ledger["conversations"], ledger["images"]
     skipped = sum(rows["skipped"].values())
     reasons = "  ".join(f"{count:,} ({reason})" for reason, count in rows["skipped"].items())
@@ -77,6 +95,7 @@ def terminal_text(report: dict[str, Any], source: str, out: str, *, problems: Se
         ]
     lines += _rule_lines("rejected", ledger["rejected_by_rule"], label)
     lines += _rule_lines("warnings", ledger["warned_by_rule"], label)
+    lines += _rule_lines("changed", ledger["changed"], label)
     lines += [f"  {problem}" for problem in problems]
     if report["published"]:
         lines.append(f'-> {out}    open it with datasets.load_from_disk("{out}")')

@@ -19,11 +19,14 @@ from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from vlmdata.errors import SourceError
+from vlmdata.protocols import Source
 from vlmdata.recipe import SourceConfig
 from vlmdata.record import Origin, Problem, RawRecord, Rejection, Skip
 from vlmdata.settings import to_dataclass
+from vlmdata.source.json_cells import with_json_cells
 from vlmdata.source.physical_lines import MAX_LINE, Line, PhysicalLines, original_bytes, undecoded, undecoded_words
 
+ROWS_BETWEEN_LOOKS = 256
 SHAPE = str.maketrans(dict.fromkeys("0123456789", "0"))
 
 
@@ -53,9 +56,10 @@ class CsvOptions:
     json: tuple[str, ...] = ()
 
 
-def open_csv(config: SourceConfig) -> CsvSource:
+def open_csv(config: SourceConfig) -> Source:
     """The CSV file that a recipe names."""
-    return CsvSource(config.path, to_dataclass(CsvOptions, config.options))
+    options = to_dataclass(CsvOptions, config.options)
+    return with_json_cells(CsvSource(config.path, options), options.json, config.nulls)
 
 
 class CsvSource:
@@ -90,8 +94,11 @@ class CsvSource:
             self._header(records)
             shard.lines_of_header = lines.count - lines.waiting
             records.width = width
+            size = max(self._path.stat().st_size, 1)
             for row, taken in enumerate(records.rows(), start=1):
                 yield self._row(taken, row)
+                if row % ROWS_BETWEEN_LOOKS == 0:
+                    shard.share_read = min(file.buffer.tell() / size, 1.0)
             shard.lines_read = lines.count
 
     @contextmanager
@@ -165,6 +172,7 @@ class CsvShard:
     source: CsvSource
     lines_read: int = 0
     lines_of_header: int = 0
+    share_read: float = 0.0
 
     def __iter__(self) -> Iterator[RawRecord | Rejection | Skip]:
         return self.source.rows(self)

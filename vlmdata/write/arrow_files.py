@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
 import xxhash
 
-from vlmdata.contract import features, stored_schema
+from vlmdata.contract import declared_features, stored_schema
 from vlmdata.index import Index
-from vlmdata.write.plan import BATCH_BYTES, BATCH_ROWS, OutputShard, bounded
+from vlmdata.write.plan import BATCH_BYTES, BATCH_ROWS, OutputShard, Sizes, bounded
 
-ReadOriginal = Callable[[int], bytes]
-"""From an image's number in the index to its bytes, checked to be what was verified."""
+StoredImage = Mapping[str, Any]
+"""An image as a row of the index."""
+
+ReadOriginal = Callable[[StoredImage], bytes]
+"""From an image of the index to its bytes, checked to be what was verified."""
+
+INFO = ("sha256", "width", "height", "format", "dhash")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,9 +34,7 @@ class WrittenFile:
     xxh3: str
 
 
-def write_shard(
-    folder: Path, shard: OutputShard, index: Index, image_bytes: Sequence[int], read: ReadOriginal
-) -> WrittenFile:
+def write_shard(folder: Path, shard: OutputShard, index: Index, image_bytes: Sizes, read: ReadOriginal) -> WrittenFile:
     """Write one output file. What it holds depends on the index, the plan and the image files alone."""
     path = folder / shard.split / shard.file
     schema = stored_schema()
@@ -53,33 +56,32 @@ def file_hash(path: Path) -> str:
 
 def record_batch(index: Index, rows: Sequence[int], read: ReadOriginal, schema: pa.Schema) -> pa.RecordBatch:
     """Rows of the index as records of the contract, with their images' bytes."""
-    taken = index.table.take(pa.array(rows, pa.int64())).combine_chunks()
-    numbers = taken.column("image_numbers").combine_chunks()
-    if isinstance(numbers, pa.ChunkedArray):
-        numbers = numbers.chunk(0) if numbers.num_chunks else pa.array([], numbers.type)
+    taken = index.conversations.rows(rows)
+    numbers = taken.column("image_numbers")
+    flat = numbers.flatten().to_pylist()
+    unique = sorted(set(flat))
+    known = dict(zip(unique, index.images.rows(unique).to_pylist(), strict=True))
+    images = [known[number] for number in flat]
     columns = []
     for column in schema:
         if column.name == "images":
-            columns.append(_images(numbers, index, read, column.type))
+            columns.append(_images(numbers, images, read, column.type))
         elif column.name == "image_info":
-            columns.append(_image_info(numbers, index, column.type))
+            infos = [{key: image[key] for key in INFO} for image in images]
+            info = pa.array(infos, column.type.value_type)
+            columns.append(pa.ListArray.from_arrays(_offsets(numbers), info, type=column.type))
         else:
-            chunked = taken.column(column.name)
-            columns.append(chunked.chunk(0) if chunked.num_chunks else pa.array([], column.type))
+            columns.append(taken.column(column.name))
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _images(numbers: pa.ListArray, index: Index, read: ReadOriginal, kind: pa.DataType) -> pa.ListArray:
-    flat = numbers.flatten().to_pylist()
-    data = pa.array([read(number) for number in flat], pa.binary())
-    names = pa.array([index.images.images[number].name for number in flat], pa.string())
+def _images(
+    numbers: pa.ListArray, images: Sequence[StoredImage], read: ReadOriginal, kind: pa.DataType
+) -> pa.ListArray:
+    data = pa.array([read(image) for image in images], pa.binary())
+    names = pa.array([image["name"] for image in images], pa.string())
     structs = pa.StructArray.from_arrays([data, names], fields=list(kind.value_type))
     return pa.ListArray.from_arrays(_offsets(numbers), structs, type=kind)
-
-
-def _image_info(numbers: pa.ListArray, index: Index, kind: pa.DataType) -> pa.ListArray:
-    infos = [asdict(index.images.images[number].info) for number in numbers.flatten().to_pylist()]
-    return pa.ListArray.from_arrays(_offsets(numbers), pa.array(infos, kind.value_type), type=kind)
 
 
 def _offsets(lists: pa.ListArray) -> pa.Array:
@@ -91,10 +93,8 @@ def _offsets(lists: pa.ListArray) -> pa.Array:
 
 def write_split_metadata(folder: Path, split: str, files: Sequence[WrittenFile]) -> None:
     """The two JSON files that datasets reads beside a split's Arrow files. Nothing in them depends on time or place."""
-    from datasets import DatasetInfo
-
-    info: dict[str, Any] = asdict(DatasetInfo(features=features()))
-    _write_json(folder / split / "dataset_info.json", {key: info[key] for key in sorted(info)})
+    info = {"citation": "", "description": "", "features": declared_features(), "homepage": "", "license": ""}
+    _write_json(folder / split / "dataset_info.json", info)
     digest = xxhash.xxh3_64_hexdigest("".join(file.xxh3 for file in files).encode())
     state: dict[str, Any] = {
         "_data_files": [{"filename": PurePosixPath(file.name).name} for file in files],

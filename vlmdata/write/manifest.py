@@ -13,12 +13,13 @@ from typing import Any
 
 from vlmdata.contract import CONTRACT
 from vlmdata.ledger import Ledger
+from vlmdata.protocols import Source
 from vlmdata.recipe import Recipe, portable
 from vlmdata.version import __version__
 from vlmdata.write.arrow_files import WrittenFile
 
 
-def manifest(recipe: Recipe, columns: Sequence[str], files: Sequence[WrittenFile], ledger: Ledger) -> dict[str, Any]:
+def manifest(recipe: Recipe, source: Source, files: Sequence[WrittenFile], ledger: Ledger) -> dict[str, Any]:
     """What was built from what. Nothing in it depends on the time, the machine or the number of workers.
 
     `fingerprint` is a sha256 over the contract and every data file's hash: the same data, the same fingerprint.
@@ -30,8 +31,8 @@ def manifest(recipe: Recipe, columns: Sequence[str], files: Sequence[WrittenFile
         "vlmdata": __version__,
         "fingerprint": digest,
         "dataset": asdict(recipe.dataset),
-        "sources": [source_entry(recipe.source.path)],
-        "columns": list(columns),
+        "sources": [source_entry(file, recipe.source.path) for file in source.files],
+        "columns": list(source.columns),
         "splits": ledger.splits,
         "files": named,
         "ledger": ledger.as_dict(),
@@ -39,11 +40,12 @@ def manifest(recipe: Recipe, columns: Sequence[str], files: Sequence[WrittenFile
     }
 
 
-def source_entry(path: Path) -> dict[str, Any]:
-    """A source file by name, size and sha256."""
+def source_entry(path: Path, source: Path) -> dict[str, Any]:
+    """A source file by name (below the source, where that is a folder), size and sha256."""
+    name = path.relative_to(source).as_posix() if path != source and path.is_relative_to(source) else path.name
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"name": path.name, "bytes": path.stat().st_size, "sha256": digest}
+    return {"name": name, "bytes": path.stat().st_size, "sha256": digest}
 
 
 def build_log(ledger: Ledger, *, workers: int, seconds: float) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,21 +16,37 @@ from filelock import FileLock, Timeout
 from vlmdata.errors import OutputError
 
 MANIFEST, REPORT = "manifest.json", "report.json"
+SECONDS_TO_BEGIN = 30
+GO_ON = "what was finished is kept, and the same command goes on from there"
 REPLACED = ".being-replaced"
 """Stands in an output while a new one takes its place, so that a later run knows whose folder `OUT.old` is."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Stage:
-    """A folder beside the output. `work` inside it is thrown away, the rest is published."""
+    """A folder beside the output, which is published when it is whole, and `work`, which never is.
+
+    `resumable` says that both are worth keeping when the build stops on its way.
+    """
 
     folder: Path
     out: Path
+    resumable: bool = False
 
     @property
     def work(self) -> Path:
-        """Where the index lies while the build runs."""
+        """Where the journal and the index lie while the build runs."""
         return self.folder.with_name(f"{self.folder.name}.index")
+
+    def clear(self) -> None:
+        """Throw away what an earlier build left here, and begin anew."""
+        _clear(self)
+        self.begin()
+
+    def begin(self) -> None:
+        """Make both folders, or take those of an interrupted build."""
+        self.folder.mkdir(exist_ok=True)
+        self.work.mkdir(exist_ok=True)
 
     def publish(self) -> None:
         """Put the folder in the output's place. An output that is there already goes, once the new one is in place."""
@@ -38,6 +55,7 @@ class Stage:
             (self.out / REPLACED).touch()
             self.out.rename(old)
         self.folder.rename(self.out)
+        self.resumable = False
         repair(self.out)
 
     def publish_refusal(self) -> Path:
@@ -88,25 +106,84 @@ def staged(out: Path, *, replace: bool) -> Iterator[Stage]:
     Raises OutputError where the output exists and may not be replaced, is in use, or the disk is full.
     """
     out = Path(os.path.abspath(out))  # noqa: PTH100  (resolve() would follow a link at out itself)
+    stage = None
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         lock_file = hidden(out, ".lock")
-        with FileLock(lock_file, timeout=0):
+        with _whole(out, 0):
             stage = Stage(hidden(out, ".building"), out)
             try:
+                _refuse_shards_under_way(out)
                 repair(out)
                 _refuse_existing(out, replace)
-                _clear(stage)
-                stage.folder.mkdir()
-                stage.work.mkdir()
+                stage.begin()
                 yield stage
             finally:
-                _clear(stage)
+                if not stage.resumable:
+                    _clear(stage)
                 lock_file.unlink(missing_ok=True)
     except Timeout:
         raise OutputError(f"{out}: another build is writing here; wait for it, or choose another --out") from None
     except OSError as error:
-        raise OutputError(f"{error.filename or out}: {error.strerror or error}; nothing was published") from error
+        kept = f"; {GO_ON}" if stage is not None and stage.resumable else ""
+        raise OutputError(f"{error.filename or out}: {error.strerror or error}; nothing was published{kept}") from error
+
+
+@contextmanager
+def shared_stage(out: Path, name: str, *, replace: bool, fits: Callable[[Stage], bool]) -> Iterator[Stage]:
+    """The stage of an output that several processes work on, each under its own name, such as `3-of-8`.
+
+    What is in it stays. `fits` says whether what others left there is of the same build; what is not is thrown away.
+    Raises OutputError where the output exists and may not be replaced, where a whole build is writing there, where this
+    name is at work already, or where others are at work on another build.
+    """
+    out = Path(os.path.abspath(out))  # noqa: PTH100
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        stage = Stage(hidden(out, ".building"), out, resumable=True)
+        own = FileLock(hidden(out, f".lock.{name}"), timeout=0)
+        with _whole(out, SECONDS_TO_BEGIN):
+            own.acquire()
+            try:
+                _refuse_existing(out, replace)
+                if not fits(stage):
+                    own.release()
+                    _refuse_shards_under_way(out)
+                    own.acquire()
+                    stage.clear()
+                stage.begin()
+            except BaseException:
+                own.release()
+                raise
+        try:
+            yield stage
+        finally:
+            own.release()
+            Path(own.lock_file).unlink(missing_ok=True)
+    except Timeout as error:
+        if error.lock_file.endswith(name):
+            raise OutputError(f"{out}: shard {name} is at work already") from None
+        raise OutputError(f"{out}: another build is writing here; wait for it, or choose another --out") from None
+    except OSError as error:
+        raise OutputError(f"{error.filename or out}: {error.strerror or error}; {GO_ON}") from error
+
+
+def _whole(out: Path, seconds: float) -> FileLock:
+    """The lock of a build that has the output to itself."""
+    return FileLock(hidden(out, ".lock"), timeout=seconds)
+
+
+def _refuse_shards_under_way(out: Path) -> None:
+    """Raise OutputError where a shard is at work on this output."""
+    for path in sorted(out.parent.glob(f"{glob.escape(hidden(out, '.lock.').name)}*")):
+        lock = FileLock(path, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            shard = path.name.rpartition(".")[2]
+            raise OutputError(f"{out}: shard {shard} is at work here; wait for it, or choose another --out") from None
+        lock.release()
+        path.unlink(missing_ok=True)
 
 
 def _clear(stage: Stage) -> None:

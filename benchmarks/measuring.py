@@ -1,0 +1,43 @@
+"""Runs both sides of a comparison in turn, and says what machine it was."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+
+def machine() -> str:
+    """The processor and its number of cores."""
+    names = (
+        [
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+            if line.startswith("model name")
+        ]
+        if Path("/proc/cpuinfo").is_file()
+        else []
+    )
+    return f"{names[0] if names else platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long a piece of work takes."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def in_turn(sides: Mapping[str, tuple[int, Callable[[int], object]]], turns: int) -> dict[str, float]:
+    """The median rate of each side, things a second, all of them run one after the other in each turn.
+
+    A side is the number of things that it works on, and the work, which is given the number of the turn.
+    """
+    rates: dict[str, list[float]] = {name: [] for name in sides}
+    for turn in range(turns):
+        for name, (things, work) in sides.items():
+            rates[name].append(things / seconds(lambda work=work, turn=turn: work(turn)))  # type: ignore[misc]
+    return {name: statistics.median(found) for name, found in rates.items()}

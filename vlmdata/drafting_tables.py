@@ -1,0 +1,234 @@
+"""A table looked at for a draft: read through its source, its columns counted, its photos found."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from vlmdata.convert.formats.detecting import candidates
+from vlmdata.draft.kinds import Kind, records_key
+from vlmdata.draft.named_photos import find_named_photos
+from vlmdata.draft.photos import Photos, find_photos, folders_below
+from vlmdata.draft.table import Column, Table, first_row_is_data, missing_spellings, profile, with_json_read
+from vlmdata.draft.writing import Line
+from vlmdata.draft.yaml_text import flow_list, quoted, scalar
+from vlmdata.errors import SourceError
+from vlmdata.photo_lookup import PhotoLookup, zips_of_photos
+from vlmdata.protocols import Source
+from vlmdata.recipe import SourceConfig
+from vlmdata.record import RawRecord, Rejection, Skip
+from vlmdata.source import open_source
+from vlmdata.source.dialect import find_dialect
+
+MAX_ROWS = 20_000
+MAX_CHARACTERS = 50_000_000
+MAX_IMAGE_BYTES = 1_000_000_000
+KEPT_BYTES = 64
+FIRST_ROWS = 20
+HEADED = ("csv", "excel")
+"""Types whose columns' names stand in a row of their own, which may be missing."""
+
+LOOKUP = PhotoLookup()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookedAt:
+    """A table after a look: how it is read, its columns, and its photos. `lines` explain the options."""
+
+    type: str
+    path: Path
+    lines: tuple[Line, ...]
+    table: Table
+    nulls: tuple[str, ...]
+    columns: tuple[Column, ...]
+    photos: Photos | None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a source that takes no options reads it rightly, by its ending alone."""
+        usual = {"encoding: utf-8", 'delimiter: "\\t"' if self.path.suffix.lower() == ".tsv" else 'delimiter: ","'}
+        return self.type in {"jsonl", "json", "parquet", "csv"} and {line for line, _ in self.lines} <= usual
+
+    @property
+    def whole_columns(self) -> tuple[Column, ...]:
+        """The columns, without the entries of their mappings."""
+        return tuple(column for column in self.columns if len(column.path) == 1)
+
+    @property
+    def rows(self) -> int:
+        """How many rows were looked at, with those that could not be read."""
+        return len(self.table.rows) + sum(self.table.unreadable.values())
+
+    def source_lines(self, path: str) -> tuple[Line, ...]:
+        """What stands below `source:`, the path as the recipe sees it."""
+        named: tuple[Line, ...] = (
+            (f"type: {self.type}", ""),
+            (f"path: {scalar(path)}", "relative to this file, as every path here"),
+        )
+        json = ((f"json: {flow_list(list(self.table.json))}", "cells of lists or mappings"),) if self.table.json else ()
+        return (*named, *self.lines, *json)
+
+
+def look_at(kind: Kind, folders: Sequence[Path]) -> LookedAt:
+    """A table, with photos looked for below some folders and near them.
+
+    Raises SourceError where it can't be read, has no rows, or no row of names above them.
+    """
+    options, lines = _options(kind)
+    table = read_table(open_source(SourceConfig(type=kind.type, path=kind.path, options=options)), kind.path.name)
+    nulls = missing_spellings(table)
+    table = with_json_read(table, nulls)
+    columns = profile(table, nulls)
+    data = first_row_is_data(table, columns) if kind.type in HEADED else []
+    if data:
+        shown = ", ".join(repr(cell[:40]) for cell in data[:3])
+        message = f"{kind.path.name}: the first row holds data ({shown}), the columns' names were expected"
+        raise SourceError(f"{message}; put a line with a name for each column above it")
+    whole = [column for column in columns if len(column.path) == 1]
+    of_images = kind.type == "image_folder"
+    photos = find_photos(whole, [kind.path], LOOKUP) if of_images else _photos(whole, folders)
+    return LookedAt(
+        type=kind.type, path=kind.path, lines=lines, table=table, nulls=nulls, columns=columns, photos=photos
+    )
+
+
+def _options(kind: Kind) -> tuple[dict[str, Any], tuple[Line, ...]]:
+    """The options that a source of this type needs, and the recipe's lines for them."""
+    if kind.type == "csv":
+        return _csv_options(kind.path)
+    if kind.type == "json" and (records := records_key(kind.path)) is not None:
+        return {"records": records}, ((f"records: {scalar(records)}", "the key under which the rows stand"),)
+    lines = [(f"{key}: {quoted(value)}", "") for key, value in kind.options.items()]
+    return dict(kind.options), tuple(lines)
+
+
+def _csv_options(path: Path) -> tuple[dict[str, Any], tuple[Line, ...]]:
+    dialect = find_dialect(path)
+    lines = [
+        (f"encoding: {scalar(dialect.encoding)}", dialect.encoding_reason),
+        (f"delimiter: {quoted(dialect.delimiter)}", dialect.delimiter_reason),
+    ]
+    if dialect.quote == "'":
+        lines.append(('quote: "\'"', "cells stand in single quotes"))
+    elif not dialect.quote:
+        lines.append(('quote: ""', "no cell stands in quotes: they are part of the text"))
+    return {"encoding": dialect.encoding, "delimiter": dialect.delimiter, "quote": dialect.quote}, tuple(lines)
+
+
+def read_table(source: Source, name: str) -> Table:
+    """The first rows of a source. Raises SourceError where it has none, or most of them can't be read."""
+    columns = tuple(source.columns)
+    rows: list[tuple[Any, ...]] = []
+    unreadable: Counter[str] = Counter()
+    first: Rejection | None = None
+    characters = image_bytes = 0
+    with entries_of(source) as entries:
+        for entry in islice(entries, MAX_ROWS):
+            if isinstance(entry, RawRecord):
+                characters += sum(len(value) for value in entry.values.values() if isinstance(value, str))
+                image_bytes += sum(map(bytes_in, entry.values.values()))
+                rows.append(tuple(_light(entry.values.get(column)) for column in columns))
+            elif isinstance(entry, Rejection):
+                unreadable.update(entry.rules[:1])
+                first = first or entry
+            if characters > MAX_CHARACTERS or image_bytes > MAX_IMAGE_BYTES:
+                break
+        whole = next(entries, None) is None
+    _refuse_unreadable(name, len(rows), unreadable, first)
+    return Table(columns=columns, rows=rows, unreadable=dict(unreadable), whole=whole)
+
+
+@contextmanager
+def entries_of(source: Source) -> Iterator[Iterator[RawRecord | Rejection | Skip]]:
+    """The rows of all shards, which are closed even where not all of them are read."""
+
+    def entries() -> Generator[RawRecord | Rejection | Skip]:
+        for shard in source.shards():
+            rows = iter(shard)
+            try:
+                yield from rows
+            finally:
+                if isinstance(rows, Generator):
+                    rows.close()
+
+    running = entries()
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+def bytes_in(value: Any) -> int:
+    """The bytes of images in a value."""
+    if isinstance(value, bytes):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(map(bytes_in, value.values()))
+    return sum(map(bytes_in, value)) if isinstance(value, list | tuple) else 0
+
+
+def _light(value: Any) -> Any:
+    """A value with no more of an image's bytes than tell what they are."""
+    if isinstance(value, bytes):
+        return value[:KEPT_BYTES]
+    if isinstance(value, Mapping):
+        return {key: _light(entry) for key, entry in value.items()}
+    return [_light(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+def _refuse_unreadable(name: str, rows: int, unreadable: Counter[str], first: Rejection | None) -> None:
+    if not rows and first is None:
+        raise SourceError(f"{name}: a header and no row; rows were expected below it")
+    bad = unreadable.total()
+    if first is not None and bad >= rows:
+        message = f"{name}: {bad:,} of {rows + bad:,} rows can't be read with any delimiter and quote that was tried"
+        raise SourceError(f"{message}; the first of them:", first.problems)
+
+
+def _photos(columns: Sequence[Column], folders: Sequence[Path]) -> Photos | None:
+    """Photos below the table's folders, else near them; named by columns, else after them."""
+    starts = list(dict.fromkeys(folder.resolve() for folder in folders))
+    near = list(dict.fromkeys(below for start in starts for below in folders_below(start)))
+    found = find_photos(columns, [*near, *zips_of_photos(near)], LOOKUP)
+    if found is not None:
+        return found
+    above = starts[0].parent
+    places = [place for place in (above, above.parent) if place != place.parent]
+    further = list(dict.fromkeys(below for place in places for below in folders_below(place, depth=3, most=500)))
+    return find_photos(columns, further, LOOKUP) or find_named_photos(columns, starts)
+
+
+def is_of_conversations(kind: Kind) -> bool:
+    """Whether a file's first rows are conversations in a format that is known."""
+    if kind.type == "conversations":
+        return True
+    if kind.type not in {"json", "jsonl", "parquet"}:
+        return False
+    try:
+        options, _ = _options(kind)
+        rows = _first_rows(SourceConfig(type=kind.type, path=kind.path, options=options))
+    except SourceError:
+        return False
+    return bool(rows) and 2 * sum(bool(_holds_turns(row) and candidates(row)) for row in rows) > len(rows)
+
+
+def format_of(kind: Kind) -> str:
+    """The one format that all of the first rows could be of, the likeliest of the first row's; empty for none."""
+    found = [candidates(row) for row in _first_rows(SourceConfig(type="conversations", path=kind.path))]
+    return next((name for name in found[0] if all(name in each for each in found)), "") if found else ""
+
+
+def _first_rows(config: SourceConfig) -> list[Mapping[str, Any]]:
+    with entries_of(open_source(config)) as entries:
+        return [entry.values for entry in islice(entries, FIRST_ROWS) if isinstance(entry, RawRecord)]
+
+
+def _holds_turns(row: Mapping[str, Any]) -> bool:
+    """Whether a row holds a list of mappings, as every conversation does."""
+    lists = (value for value in row.values() if isinstance(value, list | tuple))
+    return any(value and isinstance(value[0], Mapping) for value in lists)

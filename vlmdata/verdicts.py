@@ -1,0 +1,126 @@
+"""What has been found out about each unique image so far, in about 200 bytes each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from struct import Struct
+from typing import Any
+
+import pyarrow as pa
+
+from vlmdata.blocks import notes_of, notes_text
+from vlmdata.image.verifying import Verified
+from vlmdata.record import Change, ImageInfo, ImageReference, Inspected, Location, Problem
+
+PACKED = Struct("<32s16s8sqiiBB")
+"""sha256, xxh3, dhash, size, width, height, the format's number, and whether there is a dhash."""
+
+
+@dataclass(slots=True)
+class Verdicts:
+    """Verdicts by image key. A reference is verified once, whatever the number of rows that name it."""
+
+    submit: Callable[[ImageReference], Future[Verified]]
+    verified: int = 0
+    _place: dict[bytes, int] = field(default_factory=dict)
+    _packed: bytearray = field(default_factory=bytearray)
+    _formats: list[str] = field(default_factory=list)
+    _more: dict[bytes, tuple[str, Location | None, tuple[Problem, ...], tuple[Change, ...]]] = field(
+        default_factory=dict
+    )
+    _bad: dict[bytes, Problem] = field(default_factory=dict)
+    _pending: dict[bytes, Future[Verified]] = field(default_factory=dict)
+
+    def ask(self, key: bytes, reference: ImageReference) -> None:
+        """Have a reference verified, unless that was done, or is under way."""
+        if key not in self._place and key not in self._bad and key not in self._pending:
+            self._pending[key] = self.submit(reference)
+
+    def answer(self, key: bytes, reference: ImageReference) -> Verified:
+        """The verdict on a reference that was asked about; waits for it."""
+        if key in self._pending:
+            self._keep(key, reference, self._pending.pop(key).result())
+            self.verified += 1
+        if key in self._bad:
+            return Verified(problem=self._bad[key])
+        name, location, warnings, changes = self._more.get(key) or (_plain_name(reference), None, (), ())
+        sha, xxh3, dhash, size, width, height, kind, hashed = PACKED.unpack_from(self._packed, self._place[key])
+        info = ImageInfo(
+            sha256=sha.hex(),
+            width=width,
+            height=height,
+            format=self._formats[kind],
+            dhash=dhash.hex() if hashed else None,
+        )
+        image = Inspected(info=info, size=size, xxh3=xxh3.hex(), name=name, location=location)
+        return Verified(image=image, warnings=warnings, changes=changes)
+
+    def remember(self, images: pa.RecordBatch) -> None:
+        """Take over the images of a block that was scanned before."""
+        for row in images.to_pylist():
+            if row["key"] not in self._place:
+                self._keep(row["key"], None, verified_from(row))
+
+    def _keep(self, key: bytes, reference: ImageReference | None, verdict: Verified) -> None:
+        image = verdict.image
+        if image is None:
+            self._bad[key] = verdict.problem or Problem(rule="images.corrupt", message="no verdict")
+            return
+        info = image.info
+        if info.format not in self._formats:
+            self._formats.append(info.format)
+        self._place[key] = len(self._packed)
+        self._packed += PACKED.pack(
+            bytes.fromhex(info.sha256),
+            bytes.fromhex(image.xxh3),
+            bytes.fromhex(info.dhash or "00" * 8),
+            image.size,
+            info.width,
+            info.height,
+            self._formats.index(info.format),
+            info.dhash is not None,
+        )
+        plain = reference is not None and image.name == _plain_name(reference) and image.location is None
+        if not plain or verdict.warnings or verdict.changes:
+            self._more[key] = (image.name, image.location, verdict.warnings, verdict.changes)
+
+
+def _plain_name(reference: ImageReference) -> str:
+    """The name that nearly every image has, so that it need not be kept: the last part of its path."""
+    return reference.rpartition("/")[2] if isinstance(reference, str) else reference.name
+
+
+def image_row(key: bytes, reference: ImageReference, verdict: Verified) -> dict[str, Any]:
+    """A good verdict as a row of a block's images."""
+    image = verdict.image
+    assert image is not None
+    info, place = image.info, image.location
+    return {
+        "key": key,
+        "reference": reference if isinstance(reference, str) and place is None else None,
+        "name": image.name,
+        "size": image.size,
+        "xxh3": image.xxh3,
+        "sha256": info.sha256,
+        "width": info.width,
+        "height": info.height,
+        "format": info.format,
+        "dhash": info.dhash,
+        "file": place.file if place else None,
+        "offset": place.offset if place else None,
+        "stored": place.size if place else None,
+        "notes": notes_text(verdict.warnings, verdict.changes),
+    }
+
+
+def verified_from(row: dict[str, Any]) -> Verified:
+    """A row of a block's images as the verdict that it was made of."""
+    place = None
+    if row["file"] is not None:
+        place = Location(file=row["file"], offset=row["offset"], size=row["stored"])
+    info = ImageInfo(**{name: row[name] for name in ("sha256", "width", "height", "format", "dhash")})
+    image = Inspected(info=info, size=row["size"], xxh3=row["xxh3"], name=row["name"], location=place)
+    warnings, changes = notes_of(row["notes"])
+    return Verified(image=image, warnings=warnings, changes=changes)
