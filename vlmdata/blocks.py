@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b, sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 
@@ -121,6 +121,10 @@ IMAGE_SCHEMA = pa.schema(
 """One unique image. `file`, `offset` and `stored` are its location, where it has one; `notes` is JSON of the warnings
 and changes that its verdict came with."""
 
+Naming = Literal["column", "own", "hash"]
+"""Where a row's id comes from: the recipe's `id` column, where it must be unique; the source's own format, where it may
+repeat and is numbered; or a hash of the row's values, which equal rows share."""
+
 ROW_SCHEMA = pa.schema(
     [
         ("source", pa.string()),
@@ -131,15 +135,15 @@ ROW_SCHEMA = pa.schema(
         ("passed", pa.bool_()),
         ("skip", pa.string()),
         ("id", pa.string()),
-        ("hashed", pa.bool_()),
+        ("naming", pa.string()),
         ("made", pa.int32()),
         ("accepted", pa.int32()),
         ("rejections", pa.string()),
         ("notes", pa.string()),
     ]
 )
-"""One row of the source. `passed`: counted against `source.limit`; `hashed`: its id is a hash of its values;
-`rejections` and `notes` are JSON lists."""
+"""One row of the source. `passed`: counted against `source.limit`; `naming`: what its id is, a Naming; `rejections` and
+`notes` are JSON lists."""
 
 
 def notes_text(warnings: Iterable[Problem], changes: Iterable[Change]) -> str | None:

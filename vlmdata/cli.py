@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vlmdata.terminal import Format, exit_code_of, say, shown_path, warn
+
+if TYPE_CHECKING:
+    from vlmdata.progress import Watch
 
 app = typer.Typer(
     name="vlmdata",
@@ -77,15 +81,14 @@ def build(
 ) -> None:
     """Build a dataset from a recipe: whole, or not at all. A build that was interrupted goes on where it stopped."""
     import vlmdata
-    from vlmdata.progress import shown
 
     loaded = vlmdata.load_recipe(recipe, set=parsed_changes(set_))
     if shard is not None:
-        with shown(warn) as watch:
+        with watched(out) as watch:
             done = vlmdata.build_shard(loaded, out, shard, workers=workers, on_progress=watch)
         say(shard_text(shard, done.phase, done.missing, shown_path(out)))
         return
-    with shown(warn) as watch:
+    with watched(out) as watch:
         built = vlmdata.build(loaded, out, replace=replace, workers=workers, engine=engine, on_progress=watch)
     say_built(built.report, out, form)
 
@@ -125,7 +128,6 @@ def import_(
     """Build a dataset from conversations in a known format, without a recipe."""
     import vlmdata
     from vlmdata.importing import import_recipe
-    from vlmdata.progress import shown
 
     recipe = import_recipe(
         source,
@@ -141,7 +143,7 @@ def import_(
     )
     if form is Format.text:
         say(f"format          {recipe.source.options['format']}")
-    with shown(warn) as watch:
+    with watched(out) as watch:
         built = vlmdata.build(recipe, out, replace=replace, workers=workers, on_progress=watch)
     say_built(built.report, out, form)
 
@@ -196,14 +198,28 @@ def join(
 ) -> None:
     """Join the shards of a build and publish the dataset."""
     import vlmdata
-    from vlmdata.progress import shown
 
-    with shown(warn) as watch:
+    with watched(out) as watch:
         built = vlmdata.join(out, replace=replace, plan_only=plan, workers=workers, on_progress=watch)
     if built is None:
         say(f"the files are planned; run every shard once more, each writes its part; then: vlmdata join {out}")
     else:
         say_built(built.report, out, form)
+
+
+@contextmanager
+def watched(out: Path) -> Iterator[Watch]:
+    """A progress line; where the build is interrupted, a word on what is kept."""
+    from vlmdata.progress import shown
+    from vlmdata.write.staging import GO_ON, is_kept
+
+    try:
+        with shown(warn) as watch:
+            yield watch
+    except KeyboardInterrupt:
+        if is_kept(out):
+            warn(GO_ON)
+        raise
 
 
 def shard_text(shard: str, phase: str, missing: Sequence[str], out: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -143,8 +144,13 @@ def _recipe(text: str, home: Path) -> Recipe:
 def refuse_useless(path: Path, trial: Trial) -> None:
     """Raise SourceError where not one row could be used, so that no recipe would build."""
     if not trial.used:
-        rules = ", ".join(f"{rule} {count:,}" for rule, count in sorted((trial.by_rule + trial.unreadable).items()))
+        rules = counted(trial.by_rule + trial.unreadable)
         raise SourceError(f"{path.name}: not one of {trial.rows:,} rows could be used ({rules}); mend them first")
+
+
+def counted(rules: Counter[str]) -> str:
+    """`images.missing 7, text.empty 3`."""
+    return ", ".join(f"{rule} {count:,}" for rule, count in sorted(rules.items()))
 
 
 def notes_of(trial: Trial) -> list[str]:

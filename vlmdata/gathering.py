@@ -82,7 +82,8 @@ class Gathering:
             table = table.filter(kept)
         renamed = self._settle_ids(block.rows, table, left_out)
         used = self._number_images(block.images, table, images)
-        conversations.write(_index_batch(table, used, renamed))
+        several = block.rows.column("made").to_numpy() > 1
+        conversations.write(_index_batch(table, used, list(_ids(table, renamed, several))))
         self._position += table.num_rows
 
     def _beyond_limit(self, rows: pa.RecordBatch) -> Any:
@@ -132,9 +133,9 @@ class Gathering:
                 self.reject(rejection)
 
     def _settle_ids(self, rows: pa.RecordBatch, table: pa.RecordBatch, left_out: Any) -> dict[int, str]:
-        """Note each row's id; the new ids, by entry, of rows that are named after a hash which another row has too."""
+        """Note each row's id; the new ids, by entry, of rows whose id an earlier row has too and may have."""
         renamed: dict[int, str] = {}
-        names, lines = rows.column("id").to_pylist(), rows.column("line").to_pylist()
+        names, lines, naming = (rows.column(name).to_pylist() for name in ("id", "line", "naming"))
         repeated = []
         for entry, name in enumerate(names):
             if name is None or (left_out is not None and left_out[entry]):
@@ -142,10 +143,12 @@ class Gathering:
             key = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()
             if key not in self._lines:
                 self._lines[key] = lines[entry]
-            elif rows.column("hashed")[entry].as_py():
-                renamed[entry] = self._next_name(name, key)
-            else:
+            elif naming[entry] == "column":
                 repeated.append(entry)
+            else:
+                renamed[entry] = self._next_name(name, key)
+                if naming[entry] == "own":
+                    self.changed(Change(rule="id.numbered", field="id", before=name, after=renamed[entry]))
         if repeated:
             self._note_repeated(rows, table, repeated)
         return renamed
@@ -186,26 +189,24 @@ class Gathering:
         return [self._numbers[key] for key in keys]
 
 
-def _index_batch(table: pa.RecordBatch, numbers: list[int], renamed: Mapping[int, str]) -> pa.RecordBatch:
+def _index_batch(table: pa.RecordBatch, numbers: list[int], ids: list[str]) -> pa.RecordBatch:
     """A block's conversations as the index holds them."""
     lists = table.column("image_keys")
     lengths = pc.list_value_length(lists).to_numpy(zero_copy_only=False) if table.num_rows else np.zeros(0, np.int64)
     offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32))
     images = pa.ListArray.from_arrays(offsets, pa.array(numbers, pa.int32()))
     columns = {name: table.column(name) for name in index_schema().names if name != "image_numbers"}
-    if renamed:
-        columns["id"] = pa.array(list(_renamed(table, renamed)), pa.string())
+    columns["id"] = pa.array(ids, pa.string())
     return pa.RecordBatch.from_arrays(
         [images if name == "image_numbers" else columns[name] for name in index_schema().names], schema=index_schema()
     )
 
 
-def _renamed(table: pa.RecordBatch, renamed: Mapping[int, str]) -> Iterator[str]:
-    """The ids of conversations, those of renamed rows with the row's new name. Their groups stay: equal rows belong
-    together."""
+def _ids(table: pa.RecordBatch, renamed: Mapping[int, str], several: Any) -> Iterator[str]:
+    """The ids of conversations, those of renamed rows with the row's new name, before the conversation's number where
+    the row made several. Their groups stay: what has one id belongs together."""
     for name, entry in zip(table.column("id").to_pylist(), table.column("entry").to_pylist(), strict=True):
         if entry not in renamed:
             yield name
         else:
-            number = name.rpartition("/")[2] if "/" in name else ""
-            yield f"{renamed[entry]}/{number}" if number else renamed[entry]
+            yield f"{renamed[entry]}/{name.rpartition('/')[2]}" if several[entry] else renamed[entry]

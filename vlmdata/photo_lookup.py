@@ -21,19 +21,20 @@ from vlmdata.record import ImageReference, InlineImage
 
 BYTE_LIMIT = ImagesConfig().byte_limit
 MAX_ZIPS = 20
+NO_NAME = "\0"
 
 
 class PhotoLookup:
     """How a build looks for images: the entries of a value, and what they name below a root."""
 
     def entries(self, value: Any, separator: str | None) -> Sequence[ImageReference]:
-        """The references of a column's value; none where it can't name any."""
+        """The references of a column's value; one that names no file where the value can't name images."""
         if value is None:
             return ()
         try:
             return references({"column": value}, ImagePlace(column="column", separator=separator), _no_names)
         except ImageValueError:
-            return ()
+            return (NO_NAME,)
 
     def exactly(self, root: Path) -> Lookup:
         """Images whose names are the same to the letter."""

@@ -15,7 +15,7 @@ from typing import Any
 import xxhash
 
 from vlmdata.assigning import Assignment
-from vlmdata.convert.catalog import columns_read
+from vlmdata.convert.catalog import columns_missing
 from vlmdata.engine import Engine, engine_named
 from vlmdata.errors import BuildRefusedError, OutputError, RecipeError
 from vlmdata.gathering import Gathered, Gathering
@@ -39,8 +39,8 @@ from vlmdata.write.plan import Plan, plan_shards
 from vlmdata.write.quarantine import Quarantine, read_quarantine
 from vlmdata.write.staging import Stage, staged
 
-WITH_COLUMNS = ("multi_image", "mmiu")
-"""Sources that make their own conversations of a table, whose columns a recipe may name as tags."""
+WITH_COLUMNS = ("conversations", "multi_image", "mmiu")
+"""Sources that make their own conversations of rows whose keys a recipe may name as tags."""
 
 KEPT_SECONDS = 30
 """A refused build that took longer leaves its journal, so that the next one need not look at every image again."""
@@ -150,8 +150,7 @@ def check_columns(recipe: Recipe, source: Source) -> None:
             rule="recipe.unknown_column",
             hint=nearest(name, columns) or f"its columns are {', '.join(columns[:20])}",
         )
-        for place, name in columns_read(recipe)
-        if name not in columns
+        for place, name in columns_missing(recipe, columns)
     ]
     refuse(recipe.settings.source, problems, RecipeError)
 
@@ -190,6 +189,8 @@ def gather(work: Build, quarantine: Quarantine) -> tuple[Index, Gathered]:
         work.ledger.changed[change.rule] += 1
         work.findings.add_change(change)
 
+    for problem in getattr(work.source, "warnings", ()):
+        warn(problem)
     limit = work.recipe.source.limit
     gathering = Gathering(limit=limit, ledger=work.ledger, reject=reject, warn=warn, changed=changed)
     index = gathering.run(work.journal.results(len(work.source.shards())), work.stage.work)

@@ -137,7 +137,7 @@ def flatten(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I;16", "I")) or image.mode == "F":
         return _scaled_to_8_bits(image).convert("RGB")
     if has_alpha(image):
-        layer = image.convert("RGBA")
+        layer = image if image.mode == "RGBA" else image.convert("RGBA")
         canvas = Image.new("RGBA", layer.size, (*BACKGROUND, 255))
         return Image.alpha_composite(canvas, layer).convert("RGB")
     return image.convert("RGB")

@@ -34,7 +34,7 @@ class Source(Protocol):
     """Where raw rows come from.
 
     A source whose rows are not in `files` alone, such as the images of a folder, may have a `fingerprint`: a text that
-    is another where the rows would be.
+    is another where the rows would be. One that has something to say of itself may have `warnings`.
     """
 
     @property

@@ -91,7 +91,7 @@ def _values(row: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]:
     def known(value: Any) -> Any:
         return known_value(value, recipe.source.nulls)
 
-    values = {name: known(value) for name, value in row.items() if not _is_image_list(name, value)}
+    values = {name: known(value) for name, value in row.items() if not _is_image_list(name, value, recipe)}
     return cleaned(values, recipe.clean, known)[0]
 
 
@@ -107,7 +107,7 @@ def _missing_columns(values: Mapping[str, Any], template: ConversationTemplate) 
 def _images(
     row: Mapping[str, Any], values: Mapping[str, Any], recipe: Recipe, reader: Callable[[], Reader]
 ) -> Iterator[bytes]:
-    if _is_image_list(IMAGES, row.get(IMAGES)):
+    if _is_image_list(IMAGES, row.get(IMAGES), recipe):
         for image in row[IMAGES]:
             yield image if isinstance(image, bytes) else Path(image).read_bytes()
         return
@@ -125,6 +125,12 @@ def _columns_of(place: ImagePlace) -> Set[str]:
     return compile_template(place.glob or place.folder or "").names
 
 
-def _is_image_list(name: str, value: Any) -> bool:
-    """Whether a row's entry is its list of images, and not a column that happens to be called so."""
-    return name == IMAGES and isinstance(value, list | tuple)
+def _is_image_list(name: str, value: Any, recipe: Recipe) -> bool:
+    """Whether a row's entry is its list of images, and not a column that happens to be called so.
+
+    Where the recipe has such a column, a list of bytes or Path objects is still the images themselves.
+    """
+    if name != IMAGES or not isinstance(value, list | tuple):
+        return False
+    is_column = any(place.column == IMAGES for place in recipe.images.places)
+    return not is_column or all(isinstance(entry, bytes | Path) for entry in value)

@@ -21,6 +21,7 @@ from vlmdata.blocks import (
     BlockId,
     BlockResult,
     Entry,
+    Naming,
     conversation_schema,
     image_key,
     notes_text,
@@ -91,17 +92,27 @@ class Started:
 
 
 @dataclass(slots=True)
+class Judged:
+    """The good images of a block, by key, and whether others were no good."""
+
+    images: dict[bytes, dict[str, Any]] = field(default_factory=dict)
+    images_failed: bool = False
+
+
+@dataclass(slots=True)
 class Scan:
     """Blocks to results. `start` a block early and `finish` it later, so that its images are verified meanwhile.
 
-    `allowance` is how many rows the recipe's limit still lets through, where it has one; rows behind are left as they
-    are, since the gathering will skip them.
+    `unique_ids`: whether ids come from a column that the recipe names, so that none may stand twice. `allowance` is how
+    many rows the recipe's limit still lets through, where it has one; rows behind are left as they are, since the
+    gathering will skip them.
     """
 
     converter: Callable[[Tools], Converter]
     matching: Callable[[str], Sequence[str]]
     verdicts: Verdicts
     checks: tuple[Check, ...]
+    unique_ids: bool = True
     allowance: int | None = None
     _row: Row | None = None
     _convert: Converter | None = None
@@ -125,13 +136,11 @@ class Scan:
 
     def finish(self, started: Started, waiting: Callable[[], None]) -> BlockResult:
         """Wait for the verdicts, check what was made, and put down the result. `waiting` is called at each row."""
-        images: dict[bytes, dict[str, Any]] = {}
-        shas: dict[bytes, str] = {}
-        failed = False
+        judged = Judged()
         for row in started.rows:
             waiting()
-            failed |= self._judge_images(row, started, images, shas)
-        return _result(started, self.checks, images, shas, images_failed=failed)
+            self._judge_images(row, started, judged)
+        return self._result(started, judged)
 
     def _converted(self, entry: Entry) -> Row:
         self._row = row = Row(entry)
@@ -158,31 +167,56 @@ class Scan:
         assert self._row is not None
         self._row.changes.append(change)
 
-    def _judge_images(
-        self, row: Row, started: Started, images: dict[bytes, dict[str, Any]], shas: dict[bytes, str]
-    ) -> bool:
-        """Note the row's images; where one is no good, none of the row's conversations is made.
-
-        Whether the row was rejected for its images.
-        """
+    def _judge_images(self, row: Row, started: Started, judged: Judged) -> None:
+        """Note the row's images; where one is no good, none of the row's conversations is made."""
         found: list[Problem] = []
         for place, reference in _places(row.conversations):
             key = started.keys[id(reference)]
             verdict = self.verdicts.answer(key, reference)
             if verdict.problem is not None:
                 found.append(_at(row, replace(verdict.problem, field=f"images[{place}]")))
-            elif key not in images:
-                images[key] = image_row(key, reference, verdict)
-                shas[key] = images[key]["sha256"]
-        found += _too_large(row, started, images)
+            elif key not in judged.images:
+                judged.images[key] = image_row(key, reference, verdict)
+        found += _too_large(row, started, judged.images)
         if found:
             earlier = [problem for rejection in row.rejections for problem in rejection.problems]
             name = row.name or ""
             row.conversations.clear()
             problems = tuple(dict.fromkeys([*earlier, *found]))
             row.rejections = [Rejection(origin=row.entry.origin, problems=problems, row=row.values, id=name)]
-        said = [problem for rejection in row.rejections for problem in rejection.problems]
-        return any(problem.rule.startswith(OF_IMAGES) for problem in said)
+        said = (problem for rejection in row.rejections for problem in rejection.problems)
+        judged.images_failed |= any(problem.rule.startswith(OF_IMAGES) for problem in said)
+
+    def _result(self, started: Started, judged: Judged) -> BlockResult:
+        batch, problems = _batch(list(_conversations(started, judged)))
+        for check in self.checks:
+            for problem in check(batch):
+                problems.setdefault(problem.id, []).append(problem)
+        bad = {name: found for name, found in problems.items() if any(p.severity == "error" for p in found)}
+        for row in started.rows:
+            row.warnings += [p for each in row.conversations if each.id not in bad for p in problems.get(each.id, ())]
+            row.rejections += list(_rejected(row, bad))
+        samples: Counter[str] = Counter()
+        rows = [_row_row(row, bad, samples, self.unique_ids) for row in started.rows]
+        if bad:
+            mask = [name not in bad for name in batch.column("id").to_pylist()]
+            batch = batch.filter(pa.array(mask))
+        return BlockResult(
+            id=started.id,
+            rows=pa.RecordBatch.from_pylist(rows, schema=ROW_SCHEMA),
+            conversations=batch,
+            images=pa.RecordBatch.from_pylist(list(judged.images.values()), schema=IMAGE_SCHEMA),
+            images_failed=judged.images_failed,
+        )
+
+
+def _conversations(started: Started, judged: Judged) -> Iterator[dict[str, Any]]:
+    """Every conversation of a block as a row of its table."""
+    shas = {key: image["sha256"] for key, image in judged.images.items()}
+    for entry, row in enumerate(started.rows):
+        for made in row.conversations:
+            keys = [started.keys[id(reference)] for reference in made.images]
+            yield conversation_row(made, keys, shas, entry)
 
 
 def _places(conversations: Iterable[Conversation]) -> Iterator[tuple[int, ImageReference]]:
@@ -209,39 +243,6 @@ def _too_large(row: Row, started: Started, images: dict[bytes, dict[str, Any]]) 
 
 def _at(row: Row, problem: Problem) -> Problem:
     return replace(problem, source=row.entry.origin.source, line=row.entry.origin.line)
-
-
-def _result(
-    started: Started,
-    checks: tuple[Check, ...],
-    images: dict[bytes, dict[str, Any]],
-    shas: dict[bytes, str],
-    *,
-    images_failed: bool,
-) -> BlockResult:
-    made = [(place, conversation) for place, row in enumerate(started.rows) for conversation in row.conversations]
-    entries = [conversation_row(each, [started.keys[id(i)] for i in each.images], shas, place) for place, each in made]
-    batch, unfit = _batch(entries)
-    problems: dict[str, list[Problem]] = dict(unfit)
-    for check in checks:
-        for problem in check(batch):
-            problems.setdefault(problem.id, []).append(problem)
-    bad = {name: found for name, found in problems.items() if any(p.severity == "error" for p in found)}
-    for row in started.rows:
-        row.warnings += [p for each in row.conversations if each.id not in bad for p in problems.get(each.id, ())]
-        row.rejections += list(_rejected(row, bad))
-    samples: Counter[str] = Counter()
-    rows = [_row_row(row, bad, samples) for row in started.rows]
-    if bad:
-        mask = [name not in bad for name in batch.column("id").to_pylist()]
-        batch = batch.filter(pa.array(mask))
-    return BlockResult(
-        id=started.id,
-        rows=pa.RecordBatch.from_pylist(rows, schema=ROW_SCHEMA),
-        conversations=batch,
-        images=pa.RecordBatch.from_pylist(list(images.values()), schema=IMAGE_SCHEMA),
-        images_failed=images_failed,
-    )
 
 
 def _batch(entries: list[dict[str, Any]]) -> tuple[pa.RecordBatch, dict[str, list[Problem]]]:
@@ -279,7 +280,13 @@ def _rejected(row: Row, bad: dict[str, list[Problem]]) -> Iterator[Rejection]:
             )
 
 
-def _row_row(row: Row, bad: dict[str, list[Problem]], samples: Counter[str]) -> dict[str, Any]:
+def _naming(row: Row, name: str | None, unique_ids: bool) -> Naming | None:
+    if name is None or unique_ids:
+        return "column"
+    return "hash" if len(name) == HASH_LENGTH and name == row_hash(row.values or {}) else "own"
+
+
+def _row_row(row: Row, bad: dict[str, list[Problem]], samples: Counter[str], unique_ids: bool) -> dict[str, Any]:
     """A row as the block's table holds it."""
     origin, name = row.entry.origin, row.name
     accepted = sum(conversation.id not in bad for conversation in row.conversations)
@@ -294,7 +301,7 @@ def _row_row(row: Row, bad: dict[str, list[Problem]], samples: Counter[str]) -> 
         "passed": isinstance(row.entry, RawRecord) and row.skip is None,
         "skip": row.skip.reason if row.skip is not None else None,
         "id": name.encode("utf-8", "backslashreplace").decode() if name is not None else None,
-        "hashed": name is not None and len(name) == HASH_LENGTH and name == row_hash(row.values or {}),
+        "naming": _naming(row, name, unique_ids),
         "made": accepted + of_conversations,
         "accepted": accepted,
         "rejections": json.dumps([rejection_dict(each) for each in rejections]) if rejections else None,

@@ -159,6 +159,7 @@ def scan_share(job: Job, share: Share, watch: Watch) -> None:
             matching=reader.matching,
             verdicts=Verdicts(submit),
             checks=CHECKS,
+            unique_ids=job.recipe.id is not None,
             allowance=job.recipe.source.limit,
         )
         ScanTask(job=job, share=share, journal=journal, scan=scan, watch=watch).run()

@@ -84,7 +84,14 @@ def _compiled(text: str, source: str) -> Template:
         compiled = _environment().from_string(source)
     except COMPILE_ERRORS as error:
         raise _not_a_template(error, "a Jinja template") from None
-    return Template(text, _names(tree), lambda values: _bounded(compiled.generate({**values, ROW: Row(values)})))
+    given = dict(_environment().globals)
+
+    def render(values: Mapping[str, Any]) -> str:
+        # A shared context is not copied key by key from the globals for each row, which took half of the time.
+        context = compiled.new_context({**given, **values, ROW: Row(values)}, shared=True)
+        return _bounded(compiled.root_render_func(context))
+
+    return Template(text, _names(tree), render)
 
 
 def _bounded(pieces: Iterable[str]) -> str:

@@ -73,12 +73,14 @@ def exit_code_of(command: Callable[[], Any], *, name: str) -> int:
     try:
         command()
     except SystemExit as stop:
+        if stop.code == INTERRUPTED:  # typer turns an interrupt into this
+            warn(f"{name}: interrupted; nothing half-made is in the output's place")
         return stop.code if isinstance(stop.code, int) else OK if stop.code is None else USAGE
     except VlmError as error:
         warn(_shortened(error))
         return error.exit_code
     except KeyboardInterrupt:
-        warn(f"{name}: interrupted; nothing half-made was left behind")
+        warn(f"{name}: interrupted; nothing half-made is in the output's place")
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

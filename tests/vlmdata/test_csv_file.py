@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from tests.vlmdata.shop import COLUMNS, csv_text, product
 from vlmdata.errors import SourceError
+from vlmdata.recipe import SourceConfig
 from vlmdata.record import RawRecord, Rejection, Skip
-from vlmdata.source.csv_file import CsvOptions, CsvSource
+from vlmdata.source.csv_file import CsvOptions, CsvSource, open_csv
 
 Entry = RawRecord | Rejection | Skip
 
@@ -266,3 +267,25 @@ def test_a_record_longer_than_the_bound_is_given_up_at_its_first_line(tmp_path: 
     entries = read(tmp_path / "a.csv", data, max_record_lines=5)
     assert rejected(entries)[2] == "csv.quote"
     assert values(entries)[-1] == ("2", "3")
+
+
+def test_cells_of_json_are_read_as_lists_and_mappings(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b'a,b\n1,"[""x""]"\n2,\n3,"{"\n4,n/a\n5,null\n')
+    config = SourceConfig(type="csv", path=tmp_path / "a.csv", nulls=("", "n/a"), options={"json": ["b"]})
+    source = open_csv(config)
+    assert source.columns == ("a", "b")
+    (shard,) = source.shards()
+    entries = list(shard)
+    read_values = [dict(entry.values)["b"] for entry in entries if isinstance(entry, RawRecord)]
+    assert read_values == [["x"], "", "n/a", None]
+    (lost,) = [entry for entry in entries if isinstance(entry, Rejection)]
+    assert (lost.problems[0].rule, lost.problems[0].field, lost.origin.line) == ("json.cell", "b", 4)
+    assert lost.row == {"a": "3", "b": "{"}
+    assert (shard.lines_read, shard.lines_of_header) == (6, 1)
+
+
+def test_a_column_of_json_that_is_not_there_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"sku,features\n1,[]\n")
+    config = SourceConfig(type="csv", path=tmp_path / "a.csv", options={"json": ["feature"]})
+    with pytest.raises(SourceError, match=r"a\.csv: source\.json names columns .*\n.*did you mean 'features'\?"):
+        _ = open_csv(config).columns

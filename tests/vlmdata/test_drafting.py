@@ -234,8 +234,8 @@ def test_many_damaged_rows_raise_the_bound_and_are_named(tmp_path: Path) -> None
 
 UNUSABLE = {
     "addresses": ("https://shop.example/{}.jpg", "nothing is downloaded"),
-    "lists in brackets": ('["img/{}.jpg", "img/{}-b.jpg"]', "not supported yet"),
-    "backslashes": ("img\\{}.jpg", "write / between folders"),
+    "lists of missing files": ('["img/{}.jpg", "img/{}-b.jpg"]', "name no image file"),
+    "lists as Python writes them": ("['img/{}.jpg', 'img/{}-b.jpg']", "lists in brackets that are no JSON"),
     "absolute paths": ("/srv/shop/{}.jpg", "start at a disk's root"),
     "missing files": ("gone/{}.jpg", "name no image file"),
 }
@@ -323,13 +323,13 @@ def test_of_several_tables_the_one_with_photos_is_taken(tmp_path: Path) -> None:
     Written().write(shop / "prices.csv", [["sku", "price"], ["P-1", "3,50"]])
     journey = travel(shop, tmp_path / "out")
     assert journey.built.ledger.rows_used == 30
-    assert journey.draft.notes[0] == "'products.csv' was taken, the only one of 2 CSV files that names photos"
+    assert journey.draft.notes[0] == "'products.csv' was taken, the only one of 2 tables that names photos"
 
 
 def test_several_tables_without_photos_are_listed(tmp_path: Path) -> None:
     for name in ("b.csv", "a.tsv"):
         Written().write(tmp_path / name, [["sku", "price"], ["P-1", "3"]])
-    with pytest.raises(ConfigError, match=r"2 CSV files, and none of them names photos: 'a\.tsv', 'b\.csv'; name"):
+    with pytest.raises(ConfigError, match=r"2 tables, and none of them names photos: 'a\.tsv', 'b\.csv'; name"):
         vlmdata.draft_recipe(tmp_path)
 
 
@@ -366,7 +366,7 @@ def test_what_is_no_catalog_is_refused_in_words(name: str, tmp_path: Path) -> No
 def test_nothing_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="there is no such file or folder"):
         vlmdata.draft_recipe(tmp_path / "gone")
-    with pytest.raises(ConfigError, match="no CSV file"):
+    with pytest.raises(ConfigError, match="no table"):
         vlmdata.draft_recipe(tmp_path)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import tarfile
 import zipfile
 from base64 import b64encode
@@ -13,6 +14,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import vlmdata
 from tests.vlmdata.drawn_catalogs import Written, picture, product, put, simple_rows, travel
@@ -448,3 +451,33 @@ def test_what_no_recipe_is_drafted_for_is_said(name: str, tmp_path: Path) -> Non
     with pytest.raises(ConfigError) as caught:
         vlmdata.draft_recipe(tmp_path / start if start else tmp_path)
     assert words in str(caught.value)
+
+
+KEYS = st.text("ab.{}'\"\\ :é\n%#_", min_size=1, max_size=5) | st.sampled_from(["items", "get", "id", "image", "None"])
+SCALARS = st.none() | st.booleans() | st.integers(-9, 10**20) | st.floats(allow_nan=False) | st.text(max_size=8)
+PHOTOS = st.sampled_from(
+    ["p/1.jpg", "p/2.jpg", "P\\1.JPG", "gone.jpg", "../1.jpg", "https://a.example/1.jpg", "data:image/png,x"]
+)
+VALUES = st.recursive(
+    SCALARS | PHOTOS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(rows=st.lists(st.dictionaries(KEYS, VALUES, max_size=4), min_size=4, max_size=8))
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_rows_of_any_json_give_a_recipe_that_builds(rows: list[dict[str, Any]], tmp_path: Path) -> None:
+    shop = tmp_path / "shop"
+    shutil.rmtree(tmp_path / "out", ignore_errors=True)
+    for number in (1, 2):
+        put(shop / f"p/{number}.jpg", picture(number))
+    written = [{**row, "sku": f"S{n}", "description": product(n)["text"]} for n, row in enumerate(rows)]
+    put(shop / "rows.jsonl", lines(written))
+    draft = vlmdata.draft_recipe(shop)
+    (shop / "recipe.yaml").write_text(draft.text, encoding="utf-8")
+    try:
+        built = vlmdata.build(vlmdata.load_recipe(shop / "recipe.yaml"), tmp_path / "out", workers=1)
+    finally:
+        shutil.rmtree(tmp_path / "out.rejected", ignore_errors=True)
+    assert built.ledger.rows_read == len(rows)

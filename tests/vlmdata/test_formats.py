@@ -94,6 +94,12 @@ ROWS: dict[str, tuple[dict[str, Any], str, tuple[Any, ...]]] = {
                                          {"type": "text", "content": "What is it?"}]},
             {"role": "assistant", "content": "A mug."}]},
         "oumi", (f"data:;base64,{PNG_BASE64}",)),
+    "oumi, the conversation as a whole": (
+        {"conversation": {"messages": [
+            {"role": "user", "content": [{"type": "image_url", "content": HERE},
+                                         {"type": "text", "content": "What is it?"}]},
+            {"role": "assistant", "content": "A mug."}]}},
+        "oumi", (HERE,)),
     "gemini": (
         {"contents": [
             {"role": "user", "parts": [{"inlineData": {"mimeType": "image/png", "data": PNG_BASE64}},

@@ -13,8 +13,10 @@ import vlmdata
 from tests.vlmdata.one_row import shared, turns
 from tests.vlmdata.shop import drawn, encoded
 from tests.vlmdata.test_build import records
+from vlmdata.cli import app
 from vlmdata.errors import BuildRefusedError, ConfigError, SourceError
 from vlmdata.importing import import_recipe
+from vlmdata.terminal import exit_code_of
 
 LLAVA = [
     {"id": "1", "image": "photos/0.png", "conversations": shared("<image>\nWhat?", "A mug.")},
@@ -214,6 +216,21 @@ def test_items_of_tao_are_found_below_their_media_root(folder: Path) -> None:
     assert images(built) == [[png(0)], [png(1)]]
 
 
+@pytest.mark.parametrize("order", [["format", "media_root", "items"], ["items", "media_root", "format"]])
+def test_items_of_tao_may_stand_in_one_line_and_in_any_order(folder: Path, order: list[str]) -> None:
+    path = tao(folder)
+    data = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({key: data[key] for key in order}), encoding="utf-8")
+    assert images(imported(path)) == [[png(0)], [png(1)]]
+
+
+def test_a_folder_of_items_of_tao(folder: Path) -> None:
+    tao(folder).rename(folder / "train.json")
+    path = tao(folder, media_root=None, items=[{"image_id": "photos/2.png", "question": "Q", "answer": "A"}])
+    assert path.name == "bcq.json"
+    assert images(imported(folder)) == [[png(2)], [png(0)], [png(1)]]
+
+
 def test_a_list_inside_an_object_is_named(folder: Path) -> None:
     (folder / "a.json").write_text(json.dumps({"info": {}, "data": {"rows": LLAVA}}, indent=1), encoding="utf-8")
     with pytest.raises(SourceError, match=r"source.records"):
@@ -295,3 +312,29 @@ def test_image_paths_do_not_leave_their_root(folder: Path) -> None:
     (folder / "a.json").write_text(json.dumps([LLAVA[0], *rows]), encoding="utf-8")
     built = imported(folder / "a.json", max_rejected=3)
     assert [rejection.rules for rejection in built.rejections] == [("images.outside",)] * 3
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["a.json", "--out", "out", "--image-root", "."], 0, "format          llava"),
+        (["a.json", "--out", "out", "--from", "sharegpt", "--format", "json"], 0, '"published": true'),
+        (["a.json", "--out", "out", "--map", "messages"], 2, "--map messages: a word, = and another were expected"),
+        (["a.json", "--out", "out", "--drop", "everything"], 2, "expected one of tools, boxes"),
+        (["a.json", "--out", "out", "--max-rejected", "lots"], 2, "max_rejected: found"),
+        (["gone.json", "--out", "out"], 2, "gone.json: there is no such file"),
+    ],
+)
+def test_the_command_imports_or_says_why_not(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    words: list[str],
+    code: int,
+    said: str,
+) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "a.json").write_text(json.dumps(LLAVA), encoding="utf-8")
+    assert exit_code_of(lambda: app(["import", *words]), name="vlmdata") == code
+    captured = capfd.readouterr()
+    assert said in captured.out + captured.err

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.vlmdata.one_row import IMAGE, PNG_BASE64, converted, shared, turns
@@ -161,7 +161,7 @@ def test_an_image_stands_in_the_users_turn_alone(row: dict[str, Any], name: str)
         ({"messages": turns("Hi", "A"), "images": [7]}, "images.value", "found 7"),
         ({"messages": turns("Hi", "A"), "images": ["a", ""]}, "images.value", "images[1]"),
         (gemini({"fileData": {"mimeType": "image/png", "fileUri": "gs://b/x/a.png"}}), "images.bucket",
-         "gcloud storage cp -r gs://b/ images/"),
+         "gcloud storage rsync -r gs://b/x/ images"),
         ({"question": "Q", "answer": "A", "output": "B"}, "import.ambiguous", "each of answer, output could be"),
         ({"conversation": [{"human": "Q"}]}, "messages.shape", "the keys 'human'"),
         ({"query": "Q", "response": "A", "history": ["B"]}, "messages.shape", "history[0]"),
@@ -177,6 +177,21 @@ def test_images_that_a_format_does_not_read_are_not_left_out() -> None:
     row = {"messages": CHAT, "images": ["a.png"]}
     assert converted(row, "openai").rules == ("messages.images",)
     assert converted(row, "anthropic").rules == ("messages.images",)
+
+
+@pytest.mark.parametrize(("images", "rule"), [({"max": 1}, "images.too_many"), ({"min": 3}, "images.too_few")])
+def test_a_recipe_bounds_the_number_of_images(images: dict[str, int], rule: str) -> None:
+    row = {"messages": turns("<image><image>Hi", "A"), "images": ["a", "b"]}
+    assert converted(row, recipe={"images": images}).rules == (rule,)
+    assert converted({"messages": CHAT}, recipe={"images": {"max": 1}}).said
+    assert converted({"messages": CHAT}, recipe={"images": {"min": 1}}).rules == ("images.none",)
+
+
+def test_a_key_that_a_map_hides_is_counted() -> None:
+    row = {"messages": CHAT, "dialog": turns("Bye", "See you")}
+    result = converted(row, "openai", map={"messages": "dialog"})
+    assert result.said[0] == ("user", ["Bye"])
+    assert result.left_out == [("import.left_out", "messages")]
 
 
 def test_all_faults_of_a_row_are_named_at_once() -> None:
@@ -221,6 +236,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(max_examples=400)
 @given(row=st.dictionaries(KEYS, VALUES, max_size=5), name=st.sampled_from(["auto", *FORMATS]))
 def test_any_row_is_a_conversation_or_a_rejection(row: dict[str, Any], name: str) -> None:
     made = converted(row, name).made

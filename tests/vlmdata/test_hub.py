@@ -269,6 +269,9 @@ def test_a_recipe_without_a_revision_is_told_the_commit(tmp_path: Path) -> None:
     assert (warning.rule, warning.severity) == ("hub.no_revision", "warning")
     assert warning.hint == "write revision: c0ffee"
     assert source_of(tmp_path, dataset="org/there", revision="c0ffee").warnings == ()
+    wrapped = source_of(tmp_path, dataset="org/there", json=["a"])
+    assert wrapped.warnings == (warning,)
+    assert source.fingerprint == wrapped.fingerprint == "c0ffee"
 
 
 def test_a_hub_that_can_not_be_reached_is_said_so(
@@ -289,7 +292,7 @@ def test_offline_the_hub_is_not_even_asked(
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
-    with pytest.raises(SourceError, match="org/name: "):
+    with pytest.raises(SourceError, match="org/name: not on this machine, and HF_HUB_OFFLINE forbids the download"):
         read(tmp_path, dataset="org/name")
     assert no_network == []
 

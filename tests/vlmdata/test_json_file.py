@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,17 @@ def test_a_row_longer_than_the_bound_is_rejected(tmp_path: Path, monkeypatch: py
         entries = read(tmp_path, f"[{separator.join(parts)}]")
         assert values(entries) == ROWS[:2] + ROWS[3:]
         assert len(lost(entries)) == 1
+
+
+def test_many_broken_rows_are_read_in_time(tmp_path: Path) -> None:
+    rows = [json.dumps({"sku": f"SKU-{n}", "title": "Mug" * 20}) for n in range(8_000)]
+    for number in range(0, 8_000, 400):
+        rows[number] = rows[number][:-2]
+    started = time.process_time()
+    entries = read(tmp_path, "[\n" + ",\n".join(rows) + "\n]")
+    assert len(lost(entries)) == 20
+    assert len(values(entries)) == 7_980
+    assert time.process_time() - started < 10
 
 
 @pytest.mark.parametrize(

@@ -133,10 +133,10 @@ def test_what_is_no_json_lines_file_is_said_so(tmp_path: Path, data: bytes, word
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="rows.jsonl: there is no such file"):
+    with pytest.raises(SourceError, match=r"rows\.jsonl: there is no such file"):
         _ = source_of(tmp_path).columns
     (tmp_path / "rows.jsonl").mkdir()
-    with pytest.raises(SourceError, match="rows.jsonl: can't be read"):
+    with pytest.raises(SourceError, match=r"rows\.jsonl: can't be read"):
         _ = source_of(tmp_path).columns
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import base64
+import fnmatch
 import unicodedata
 from pathlib import Path
 from urllib.parse import quote_from_bytes
 from zipfile import ZipFile
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vlmdata.errors import SourceError
 from vlmdata.image.listings import Listings
 from vlmdata.image.names import bare_name, differences, folded_path, natural_order, renamed
+from vlmdata.image.patterns import steps_of
 from vlmdata.image.reading import MATCH_LIMIT, Original, Originals, open_roots
 from vlmdata.image.verifying import ImageReferenceError
 from vlmdata.record import InlineImage, Location, MemberImage
@@ -147,6 +149,16 @@ def test_a_pattern_does_not_leave_the_root(root: Path, pattern: str) -> None:
     with pytest.raises(ImageReferenceError) as raised:
         originals(root).matching(pattern)
     assert raised.value.rule in {"images.outside", "images.url", "images.pattern"}
+
+
+@given(st.text(st.sampled_from("aA.*?[]!-"), max_size=6), st.text(st.sampled_from("aA.*[]-"), max_size=5))
+@settings(max_examples=1000)
+def test_a_step_matches_what_fnmatch_matches(part: str, name: str) -> None:
+    for step in steps_of(part)[:1] if part != ".." else ():
+        if step is not None:
+            hidden = name.startswith(".") and not part.startswith(".")
+            assert step.matches(name) == (fnmatch.fnmatchcase(name, part) and not hidden)
+            assert not step.matches(name) or name.startswith(step.start)
 
 
 def test_a_pattern_enters_no_folder_outside_the_root(tmp_path: Path) -> None:

@@ -148,6 +148,26 @@ def test_a_file_that_can_not_be_read_is_named(tmp_path: Path) -> None:
         load_recipe(tmp_path / "recipe.yaml" / "x")
 
 
+def test_a_bare_name_is_a_recipe_that_comes_with_vlmdata(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    recipe = load_recipe("llava-instruct-mix-vsft", set={"source.limit": 5})
+    assert recipe.folder == Path()
+    assert recipe.settings.source == "llava-instruct-mix-vsft.yaml"
+    assert recipe.source.path == Path("HuggingFaceH4/llava-instruct-mix-vsft")
+    (tmp_path / "llava-instruct-mix-vsft").mkdir()
+    assert load_recipe("llava-instruct-mix-vsft").source.type == "hub"
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ConfigError, match="folder: this is a folder"):
+        load_recipe("folder")
+    words = "llava: there is no such file, and no recipe of this name comes with vlmdata; they are amazon-product-"
+    with pytest.raises(ConfigError, match=words):
+        load_recipe("llava")
+    with pytest.raises(ConfigError, match="did you mean 'llava-instruct-mix-vsft'"):
+        load_recipe("llava-instruct-mix")
+    (tmp_path / "mine").write_text(GOOD, encoding="utf-8")
+    assert load_recipe("mine").source.type == "csv"
+
+
 @given(st.text(max_size=80) | st.text(st.sampled_from("ab:{}[]&*!|>-\n \"'#%@,.0"), max_size=60))
 @settings(max_examples=200)
 def test_any_text_is_a_recipe_or_a_config_error(tmp_path: Path, text: str) -> None:

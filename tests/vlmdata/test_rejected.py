@@ -42,9 +42,9 @@ def read(folder: Path, *lines: dict[str, Any], **options: Any) -> list[Entry]:
     return entries
 
 
-def line(row: int, **changes: Any) -> dict[str, Any]:
+def line(number: int, **changes: Any) -> dict[str, Any]:
     """One line of a rejected.jsonl."""
-    origin = {"source": "products.csv", "row": row, "line": row + 1, "last_line": row + 1}
+    origin = {"source": "products.csv", "row": number, "line": number + 1, "last_line": number + 1}
     return {"origin": origin, "problems": [{"rule": "csv.ragged", "message": "3 cells, expected 4"}], **changes}
 
 

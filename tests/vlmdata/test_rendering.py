@@ -75,8 +75,21 @@ def test_all_that_is_wrong_with_a_row_is_said_at_once(shop: Shop) -> None:
 
 def test_a_column_that_is_called_images_is_a_column(shop: Shop) -> None:
     recipe = shop.recipe(images={"root": "photos", "from": "images"})
-    (prompt,) = vlmdata.render([{"sku": "A", "title": "x", "images": "1.png"}], recipe)
+    for images in ("1.png", ["1.png"], [{"bytes": encoded(drawn(1)), "path": "a.png"}], [shop.folder / "photos/1.png"]):
+        (prompt,) = vlmdata.render([{"sku": "A", "title": "x", "images": images}], recipe)
+        assert prompt.images == (encoded(drawn(1)),)
+
+
+def test_a_prompt_has_the_cleaned_texts_and_the_photos_that_are_named_after_the_row(shop: Shop) -> None:
+    recipe = shop.recipe(
+        clean={"title": ["html_to_text"], "sku": ["whitespace"]},
+        images={"root": "photos", "from": [{"glob": "{{ sku }}.*"}, {"folder": "{{ row['no such'] }}"}]},
+    )
+    (prompt,) = vlmdata.render([{"sku": " 1", "title": "<b>Red</b> mug"}], recipe)
     assert prompt.images == (encoded(drawn(1)),)
+    assert prompt.messages[0].content[-1].text == "Describe: Red mug"
+    with pytest.raises(ConfigError, match="no name of a file or folder"):
+        list(vlmdata.render([{"sku": "..", "title": "x"}], recipe))
 
 
 def test_a_manifest_without_a_recipe_is_said_so(tmp_path: Path) -> None:

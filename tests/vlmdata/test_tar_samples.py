@@ -18,6 +18,7 @@ from tests.vlmdata.one_row import shared, turns
 from tests.vlmdata.shop import drawn, encoded
 from tests.vlmdata.test_build import records
 from vlmdata.errors import SourceError
+from vlmdata.recipe import recipe_from
 from vlmdata.record import RawRecord, Rejection
 from vlmdata.source.tar_samples import TarSource
 
@@ -88,6 +89,20 @@ def test_samples_with_conversations_of_any_format(tmp_path: Path) -> None:
     assert images(built) == [[PNG[0]], [PNG[1], PNG[2]], [PNG[1]], [PNG[2]]]
     assert records(built.path)[0]["images"][0]["path"] == "0001.png"
     assert [record["origin"]["source"] for record in records(built.path)] == ["a.tar"] * 4
+
+
+def test_a_format_and_a_map_are_those_of_the_json(tmp_path: Path) -> None:
+    talk = {"talk": turns("What does <image> mean?", "Nothing.")}
+    path = tar_of(tmp_path / "a.tar", ("1.json", talk), ("2.json", talk))
+    built = imported(path, format="openai", map={"messages": "talk"})
+    assert records(built.path)[0]["messages"][0]["content"][0]["text"] == "What does <image> mean?"
+
+
+def test_a_recipe_may_name_keys_of_the_json(tmp_path: Path) -> None:
+    path = tar_of(tmp_path / "a.tar", ("1.png", PNG[0]), ("1.json", {**CHAT, "source": "coco"}))
+    source = {"type": "conversations", "path": path.name}
+    vlmdata.build(recipe_from({"source": source, "tags": ["source"]}, tmp_path), tmp_path / "out", workers=1)
+    assert records(tmp_path / "out")[0]["tags"] == [{"name": "source", "value": "coco"}]
 
 
 def test_a_folder_of_tars(tmp_path: Path) -> None:

@@ -243,7 +243,7 @@ NESTED: dict[str, Any] = {
         ("{{ brand | join(', ') }}{{ empty | join(', ') }}", ""),
         ("{{ parts | map(attribute='name') | join('+') }}", "lid+cup"),
         ("{{ parts | map(attribute='n') | join('+') }}", "1"),
-        ("{% for part in parts %}{{ part.name }}: {{ part.n }}\n{% endfor %}", "lid: 1"),
+        ("{% for part in parts %}{{ part.name }}: {{ part.n }}\n{% endfor %}", "lid: 1\ncup:"),
         ("{% for key, value in attributes.size.items() %}{{ key }}={{ value }};{% endfor %}", "height=9.5;depth=;"),
         ("{{ attributes.size }}", '{"height": 9.5, "depth": null}'),
         ("{{ parts }}", '[{"name": "lid", "n": 1}, {"name": "cup"}]'),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,14 @@ from PIL import Image, ImageCms, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 from tests.vlmdata.shop import drawn, encoded
-from tests.vlmdata.test_verifying import exif, see_through
+from tests.vlmdata.test_verifying import PICTURE as PHONE
+from tests.vlmdata.test_verifying import exif, heic, see_through
 from vlmdata.image.exif import OddMetadataError, without_position
 from vlmdata.image.inspecting import examine
 from vlmdata.image.jpeg_segments import SOS, segments
 from vlmdata.image.metadata import stripped
 from vlmdata.image.names import ImageReferenceError
+from vlmdata.image.png_chunks import START, chunk, chunks
 from vlmdata.image.treating import Treated, treat
 from vlmdata.pixels import PIXEL_LIMIT, QUIET, PixelError, open_image, orientation, to_rgb
 from vlmdata.recipe import Convert, ImagesConfig, Resize
@@ -156,6 +159,31 @@ def test_positions_in_the_texts_of_a_png_go(text: str) -> None:
         assert "Title" not in image.info
 
 
+def test_a_position_behind_the_pixels_of_a_png_is_found() -> None:
+    behind = [(name, content) for name, content in chunks(photo("PNG")) if name != b"eXIf"]
+    behind.insert(-1, (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP))
+    data = START + b"".join(chunk(name, content) for name, content in behind)
+    assert "gps" in examine(data).traits
+    made = treated(data, metadata="strip_location")
+    assert not made.examined.traits
+    assert b"GPS" not in made.data
+
+
+@pytest.mark.parametrize("wanted", ["strip", "strip_location"])
+def test_heic_is_upright_and_its_position_is_not_given_on(wanted: Any) -> None:
+    data = heic(exif=exif(6, position=True))
+    assert to_rgb(data).size == (30, 40)
+    examined = examine(data)
+    assert (examined.image.info.width, examined.image.info.height) == (30, 40)
+    assert examined.traits == {"heic", "gps"}
+    with pytest.raises(ImageReferenceError, match="HEIF can't be edited"):
+        treated(data, metadata=wanted)
+    made = treated(data, metadata=wanted, convert=Convert(format="JPEG"))
+    assert not made.examined.traits
+    upright = np.asarray(to_rgb(made.data)).astype(int)
+    assert np.abs(upright - np.asarray(PHONE.transpose(Image.Transpose.ROTATE_270))).mean() < 8
+
+
 @pytest.mark.parametrize("kind", ["TIFF", "AVIF"])
 def test_what_cannot_be_edited_is_refused_with_what_to_do(kind: str) -> None:
     data = encoded(PICTURE, kind, exif=exif(position=True))
@@ -269,12 +297,8 @@ def test_a_colour_profile_is_kept_where_it_still_fits(mode: str, kept: bool) -> 
 
 @pytest.mark.parametrize(("kind", "becomes"), [("GIF", "PNG"), ("HEIF", "JPEG")])
 def test_what_cannot_be_written_as_it_is_becomes_what_can(kind: str, becomes: str) -> None:
-    if kind == "HEIF":
-        from tests.vlmdata.test_verifying import heic
-
-        data = heic()
-    else:
-        data = encoded(PICTURE, "GIF", save_all=True, append_images=[drawn(2, (200, 150))])
+    animation = encoded(PICTURE, "GIF", save_all=True, append_images=[drawn(2, (200, 150))])
+    data = heic() if kind == "HEIF" else animation
     made = treated(data, resize=Resize(max_pixels=600))
     assert made.examined.image.info.format == becomes
     assert {change.rule for change in made.changes} == {"images.resized", "images.converted"}
@@ -292,3 +316,38 @@ def test_a_turned_photo_is_turned_once() -> None:
     with opened(data) as image:
         upright = np.asarray(ImageOps.exif_transpose(image))
     assert np.array_equal(pixels(made), upright)
+
+
+def block_with_two_folders(order: str) -> bytes:
+    """An EXIF block in a byte order, with GPS between other entries, and a second folder that GPS stands in too."""
+    coordinates = struct.pack(f"{order}6I", 48, 1, 8, 1, 15, 1)
+    gps = struct.pack(f"{order}H", 2) + struct.pack(f"{order}HHI4s", 1, 2, 2, b"N\0\0\0")
+    first = [(0x0112, 3, 1, None, 6), (0x8825, 4, 1, 100, None), (0xC4A5, 4, 1, 77, None)]
+    second = [(0x0100, 4, 1, 160, None), (0x8825, 4, 1, 100, None)]
+    block = struct.pack(f"{order}2sHI", b"II" if order == "<" else b"MM", 42, 8)
+    for entries, following in ((first, 58), (second, 0)):
+        block += struct.pack(f"{order}H", len(entries))
+        for tag, kind, count, value, short in entries:
+            packed = struct.pack(f"{order}HH", short, 0) if value is None else struct.pack(f"{order}I", value)
+            block += struct.pack(f"{order}HHI", tag, kind, count) + packed
+        block += struct.pack(f"{order}I", following).ljust(58 - len(block), b"\0") if following else bytes(4)
+    block = block.ljust(100, b"\0") + gps + struct.pack(f"{order}HHII", 2, 5, 3, 140) + bytes(4)
+    return block.ljust(140, b"\0") + coordinates
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_position_goes_in_either_byte_order_and_from_every_folder(order: str) -> None:
+    block = block_with_two_folders(order)
+    data = encoded(PICTURE, "JPEG", exif=b"Exif\0\0" + block)
+    assert "gps" in examine(data).traits
+    made = without_position(block)
+    assert len(made) == len(block)
+    assert made[140:164] == bytes(24)
+    assert b"N\0\0\0" not in made
+    assert struct.pack(f"{order}H", 0x8825) not in made
+    stripped_data = strip(data, "strip_location")
+    with opened(stripped_data) as image:
+        assert dict(image.getexif()) == {0x0112: 6, 0xC4A5: 77}
+    assert struct.unpack_from(f"{order}I", made, 34) == (58,)
+    assert struct.unpack_from(f"{order}HHHIII", made, 58) == (1, 0x0100, 4, 1, 160, 0)
+    assert np.array_equal(pixels(stripped_data), pixels(data))

@@ -11,7 +11,7 @@ from typing import Any
 from vlmdata.conversation_options import AUTO, ConversationsOptions, holds_dataset_info, info_entry
 from vlmdata.convert.formats import BUILT_IN, reader_of
 from vlmdata.convert.formats.detecting import candidates
-from vlmdata.convert.formats.draft import Draft, Fault, is_empty
+from vlmdata.convert.formats.draft import Draft, Fault, counted, is_empty
 from vlmdata.convert.formats.messages import in_our_words
 from vlmdata.convert.formats.unsupported import kind_of_key
 from vlmdata.protocols import Tools
@@ -64,12 +64,7 @@ class ConversationsConverter:
             yield Skip(origin=raw.origin, reason=f"where: {self.recipe.source.where}")
             return
         draft = self._draft(raw)
-        if not any(fault.rule == "unsupported.format" for fault in draft.faults):
-            self._settle_unread(draft, raw)
-        if any(fault.rule == "unsupported.preference" for fault in draft.faults):
-            draft.faults = [fault for fault in draft.faults if fault.rule not in ("messages.none", "messages.images")]
-        if not draft.faults and self._named(raw, draft) == "":
-            draft.fault("id.empty", self.recipe.id or "id", "the id is empty", "give the row an id")
+        self._read(draft, raw)
         if draft.faults:
             yield self._rejection(raw, draft.faults)
             return
@@ -88,27 +83,57 @@ class ConversationsConverter:
 
     def _draft(self, raw: RawRecord) -> Draft:
         present = {key: value for key, value in raw.values.items() if value is not None}
-        row = in_our_words(present, self.names)
         draft = Draft(
-            row=row,
+            row=in_our_words(present, self.names),
             drop=self.options.drop,
             names=self.names,
             rebase=self.options.rebase,
             members=self._members(raw),
             prompt=self.options.prompt,
         )
-        name = self.options.format
-        if name == AUTO:
-            name = next(iter(candidates(row, self.names)), "")
-        if name:
-            reader_of(name)(draft)
-        else:
-            keys = ", ".join(map(repr, list(row)[:12])) or "none"
-            hint = (
-                f"name the format (--from): {', '.join(BUILT_IN)}; or say with source.map what its keys are called here"
-            )
-            draft.fault("unsupported.format", "", f"the row is in no format that is known; its keys are {keys}", hint)
+        for own, here in self.names.items():
+            if own != here and own in present and here in present:
+                draft.left_out(own, present[own])
         return draft
+
+    def _read(self, draft: Draft, raw: RawRecord) -> None:
+        """Read the row in its format, and say everything that is wrong with it."""
+        name = self._format(draft)
+        if not name:
+            keys = ", ".join(map(repr, list(draft.row)[:12])) or "none"
+            formats = ", ".join(BUILT_IN)
+            hint = f"name the format (--from): {formats}; or say with source.map what its keys are called here"
+            draft.fault("unsupported.format", "", f"the row is in no format that is known; its keys are {keys}", hint)
+            return
+        reader_of(name)(draft)
+        self._settle_unread(draft, raw)
+        self._judge_number_of_images(draft)
+        if any(fault.rule == "unsupported.preference" for fault in draft.faults):
+            draft.faults = [fault for fault in draft.faults if fault.rule not in ("messages.none", "messages.images")]
+        if not draft.faults and self._named(raw, draft) == "":
+            draft.fault("id.empty", self.recipe.id or "id", "the id is empty", "give the row an id")
+
+    def _format(self, draft: Draft) -> str:
+        """The format of a row: the recipe's, else the likeliest; none where it is like none of them.
+
+        A sample of a tar stands in its own format, and what its .json holds in the recipe's.
+        """
+        name = self.options.format
+        if "__key__" in draft.row and name != AUTO:
+            draft.inner = name if name != "webdataset" else None
+            return "webdataset"
+        return name if name != AUTO else next(iter(candidates(draft.row, self.names)), "")
+
+    def _judge_number_of_images(self, draft: Draft) -> None:
+        """Hold the row to `images.max`, and to `images.min` where the recipe says it: text-only rows are fine."""
+        images, count = self.recipe.images, len(draft.images())
+        if images.max is not None and count > images.max:
+            hint = "raise images.max; a conversation does not lose images without losing its sense"
+            draft.fault("images.too_many", "images", f"{count} images, expected at most {images.max}", hint)
+        if "min" in self.recipe.settings.data.get("images", {}) and count < images.min:
+            rule = "images.too_few" if count else "images.none"
+            found = f"{counted(count, 'image')}, expected at least {images.min}"
+            draft.fault(rule, "images", found, "lower images.min, or take the row out")
 
     def _members(self, raw: RawRecord) -> dict[str, ImageReference]:
         """The images beside a row in a tar, by the name of their member."""

@@ -1,15 +1,19 @@
-"""Which columns name photos, with which separator, below which folder: found by looking each reference up on disk."""
+"""Which columns name photos, with which separator, below which folders: found by looking each reference up on disk."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Protocol
 
 from vlmdata.draft.table import Column
 from vlmdata.draft.words import THUMBNAIL, named
+from vlmdata.recipe import NameDifference
+from vlmdata.record import ImageReference
 
 SEPARATORS = (None, "|", ";", ",", "\n", " ")
 QUICK_CELLS = 24
@@ -17,12 +21,42 @@ SAMPLE_CELLS = 300
 EXACT_CELLS = 5_000
 MAX_FOLDERS = 2_000
 MAX_DEPTH = 5
+MAX_ROOTS = 4
 MIN_SHARE = 0.5
 """A column names photos where at least this share of its references is found."""
 
+FURTHER_SHARE = 0.02
+"""A further root must have at least this share of all references."""
+
 UNLISTED = frozenset({"node_modules", "__pycache__", "site-packages"})
-Lookup = Callable[[str], int | None]
-"""The size in bytes of the image file that a reference names below one folder; None where it names none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """An image that a reference names: its size in bytes, and in what ways the names differ."""
+
+    size: int
+    ways: frozenset[NameDifference] = frozenset()
+
+
+Lookup = Callable[[ImageReference], Hit | None]
+"""The image that a reference names below one root; None where it names none."""
+
+
+class Looking(Protocol):
+    """How a build looks for images, lent to the draft."""
+
+    def entries(self, value: Any, separator: str | None) -> Sequence[ImageReference]:
+        """The references of a column's value, taken apart as a build does."""
+        ...
+
+    def exactly(self, root: Path) -> Lookup:
+        """Images below a folder, or in a zip file, whose names are the same to the letter."""
+        ...
+
+    def nearly(self, root: Path) -> Lookup:
+        """Images whose names may differ in what a recipe can accept."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,139 +70,194 @@ class PhotoColumn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Photos:
-    """Where a catalog's photos are. `left_out` are columns of photos that the recipe does without, and why."""
+class PhotoPattern:
+    """Photos whose names begin with a column's value (`glob`), or that stand in a folder called so (`folder`).
 
-    root: Path
-    columns: tuple[PhotoColumn, ...]
-    left_out: tuple[tuple[str, str], ...]
+    `text` is the template; `found` counts rows that have photos so, of `total`.
+    """
+
+    column: Column
+    kind: str
+    text: str
+    found: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Photos:
+    """Where a catalog's photos are. No `roots` where the rows hold the images themselves.
+
+    `rows` are the references of each row; `left_out` are columns of photos that the recipe does without, and why;
+    `accepted` counts the references that name a file only with such differences.
+    """
+
+    roots: tuple[Path, ...]
+    places: tuple[PhotoColumn | PhotoPattern, ...]
+    rows: Sequence[Sequence[ImageReference]]
+    left_out: tuple[tuple[str, str], ...] = ()
+    accepted: Counter[NameDifference] = field(default_factory=Counter)
 
     @property
     def found(self) -> int:
-        """References of the columns looked at that name a file."""
-        return sum(column.found for column in self.columns)
+        """References, of those looked at, that name a file."""
+        return sum(place.found for place in self.places)
 
     @property
     def total(self) -> int:
-        """References of the columns looked at."""
-        return sum(column.total for column in self.columns)
+        """References that were looked at."""
+        return sum(place.total for place in self.places)
 
-    def references(self, row: int) -> list[str]:
-        """The references of one row, in order."""
-        return [
-            reference for column in self.columns for reference in split(column.column.values[row], column.separator)
-        ]
-
-    def names(self) -> list[str]:
-        """Every reference once, in order."""
-        rows = range(len(self.columns[0].column.values))
-        return list(dict.fromkeys(reference for row in rows for reference in self.references(row)))
+    @property
+    def named(self) -> set[str]:
+        """The columns that are not for text: those of references, and those left out."""
+        columns = {place.column.name for place in self.places if isinstance(place, PhotoColumn)}
+        return columns | {name for name, _ in self.left_out}
 
 
 @dataclass(slots=True)
-class _Folder:
-    """One folder that references may start from, and what is known of each."""
+class _Root:
+    """One folder or zip file that references may start from, and what is known of each."""
 
     path: Path
     lookup: Lookup
-    sizes: dict[str, int | None] = field(default_factory=dict)
+    hits: dict[ImageReference, Hit | None] = field(default_factory=dict)
 
-    def size(self, reference: str) -> int | None:
-        if reference not in self.sizes:
-            self.sizes[reference] = self.lookup(reference)
-        return self.sizes[reference]
-
-
-def split(cell: str | None, separator: str | None) -> list[str]:
-    """A cell's references as a build takes them apart."""
-    if cell is None:
-        return []
-    entries = cell.split(separator) if separator else [cell]
-    return [entry.strip() for entry in entries if entry.strip()]
+    def hit(self, reference: ImageReference) -> Hit | None:
+        if reference not in self.hits:
+            self.hits[reference] = self.lookup(reference)
+        return self.hits[reference]
 
 
-def find_photos(columns: Sequence[Column], folders: Sequence[Path], lookup: Callable[[Path], Lookup]) -> Photos | None:
-    """The folder below which most references are found, and the columns that hold them; None where there are none."""
-    looking = [_Folder(path, lookup(path)) for path in folders]
-    named_like_files = [column for column in columns if column.image_names >= 0.3]
-    others = [column for column in columns if 0 < column.longest <= 255 and column not in named_like_files]
-    for candidates, where in ((named_like_files, looking), (others, looking[:200])):
-        best = _best_folder(candidates, where)
-        if best is not None:
-            found = [_photo_column(column, best) for column in candidates]
+@dataclass(slots=True)
+class _Roots:
+    """Several roots, searched as a build does: names to the letter in any of them come before near ones."""
+
+    roots: list[_Root]
+
+    def hit(self, reference: ImageReference) -> Hit | None:
+        hits = [hit for root in self.roots if (hit := root.hit(reference)) is not None]
+        return next((hit for hit in hits if not hit.ways), hits[0] if len(hits) == 1 else None)
+
+
+def find_photos(columns: Sequence[Column], places: Sequence[Path], looking: Looking) -> Photos | None:
+    """The roots below which most references are found, and the columns that hold them; None where there are none.
+
+    `places` are folders and zip files. Names to the letter are looked for first.
+    """
+    like_files = [column for column in columns if column.image_names >= 0.3]
+    others = [column for column in columns if 0 < column.longest <= 255 and column not in like_files]
+    for candidates, where, lookup in (
+        (like_files, places, looking.exactly),
+        (like_files, places[:200], looking.nearly),
+        (others, places[:200], looking.exactly),
+    ):
+        roots = _best_roots(candidates, [_Root(path, lookup(path)) for path in where], looking)
+        if roots is not None:
+            near = _Roots([_Root(root.path, looking.nearly(root.path)) for root in roots.roots])
+            found = [_photo_column(column, near, looking) for column in candidates]
             kept = [column for column in found if column.total and column.found >= MIN_SHARE * column.total]
             if kept:
-                return _without_repeats(best.path, kept)
+                return _photos(kept, near, looking)
     return None
 
 
-def _best_folder(columns: Sequence[Column], folders: Sequence[_Folder]) -> _Folder | None:
-    """The folder with the most hits; among equals the one with the larger files, then the first."""
-    promising = [folder for folder in folders if _hits(columns, folder, QUICK_CELLS)[0]]
-    if not promising:
+def _best_roots(columns: Sequence[Column], roots: Sequence[_Root], looking: Looking) -> _Roots | None:
+    """The root with the most hits, and further ones for what is not found there."""
+    cells = [value for column in columns for value in spread(_filled(column), SAMPLE_CELLS)]
+    chosen: list[_Root] = []
+    rest = cells
+    while rest and len(chosen) < MAX_ROOTS:
+        best = _best_root(rest, [root for root in roots if root not in chosen], looking)
+        if best is None or (chosen and best[1] < max(2, FURTHER_SHARE * len(cells))):
+            break
+        chosen.append(best[0])
+        rest = [cell for cell in rest if _first_hit(cell, best[0], looking) is None]
+    return _Roots(chosen) if chosen else None
+
+
+def _best_root(cells: Sequence[Any], roots: Sequence[_Root], looking: Looking) -> tuple[_Root, int] | None:
+    """The root with the most hits, and their number; among equals the one with the larger files, then the first."""
+    quick = spread(cells, QUICK_CELLS)
+    promising = [root for root in roots if any(_first_hit(cell, root, looking) is not None for cell in quick)]
+    ranked = []
+    for place, root in enumerate(promising):
+        hits = [hit for cell in cells if (hit := _first_hit(cell, root, looking)) is not None]
+        ranked.append((len(hits), sum(hit.size for hit in hits), -place))
+    if not ranked:
         return None
-    ranked = [(_hits(columns, folder, SAMPLE_CELLS), -place) for place, folder in enumerate(promising)]
-    return promising[-max(ranked)[1]]
+    count, _, place = max(ranked)
+    return promising[-place], count
 
 
-def _hits(columns: Sequence[Column], folder: _Folder, cells: int) -> tuple[int, int]:
-    """How many cells hold a reference that is found in a folder, and the bytes of the files."""
-    hits = size = 0
-    for column in columns:
-        for cell in spread([value for value in column.values if value is not None], cells):
-            found = next((found for piece in _pieces(cell) if (found := folder.size(piece)) is not None), None)
-            if found is not None:
-                hits, size = hits + 1, size + found
-    return hits, size
+def _first_hit(cell: Any, root: _Root, looking: Looking) -> Hit | None:
+    return next((hit for piece in _pieces(cell, looking) if (hit := root.hit(piece)) is not None), None)
 
 
-def _pieces(cell: str) -> Iterator[str]:
-    """A cell as a reference, and as the references it may list."""
-    yield cell
-    if any(separator in cell for separator in SEPARATORS if separator):
-        yield from split(re.sub(r"[|;,\n]", "|", cell), "|")
+def _pieces(cell: Any, looking: Looking) -> Iterator[ImageReference]:
+    """A value as a reference, and as the references it may list."""
+    yield from looking.entries(cell, None)
+    if isinstance(cell, str) and any(separator in cell for separator in SEPARATORS if separator):
+        yield from looking.entries(re.sub(r"[|;,\n]", "|", cell), "|")
         yield from cell.split()
 
 
-def spread(values: Sequence[str], most: int) -> Sequence[str]:
+def _filled(column: Column) -> list[Any]:
+    return [value for value in column.values if value is not None]
+
+
+def spread(values: Sequence[Any], most: int) -> Sequence[Any]:
     """At most so many values, evenly spread from the first to the last."""
     if len(values) <= most:
         return values
     return [values[place * len(values) // most] for place in range(most)]
 
 
-def _photo_column(column: Column, folder: _Folder) -> PhotoColumn:
+def _photo_column(column: Column, roots: _Roots, looking: Looking) -> PhotoColumn:
     """The separator under which most references are found; none before any other, where it makes no difference."""
-    cells = spread([value for value in column.values if value is not None], EXACT_CELLS)
+    cells = spread(_filled(column), EXACT_CELLS)
     best: PhotoColumn | None = None
     for separator in SEPARATORS:
-        if separator and not any(separator in cell for cell in cells):
+        if separator and not any(isinstance(cell, str) and separator in cell for cell in cells):
             continue
-        entries = [entry for cell in cells for entry in split(cell, separator)]
-        found = sum(folder.size(entry) is not None for entry in entries)
+        entries = [entry for cell in cells for entry in looking.entries(cell, separator)]
+        found = sum(roots.hit(entry) is not None for entry in entries)
         if best is None or found > best.found:
             best = PhotoColumn(column=column, separator=separator, found=found, total=len(entries))
     return best or PhotoColumn(column=column, separator=None, found=0, total=0)
 
 
-def _without_repeats(root: Path, columns: list[PhotoColumn]) -> Photos:
+def _photos(columns: list[PhotoColumn], roots: _Roots, looking: Looking) -> Photos:
     """Leave out small copies, and columns whose photos another column lists too; of two equal ones the first stays."""
     large = [column for column in columns if not named(column.column.name, THUMBNAIL)] or columns
     left_out = [(column.column.name, "small copies of the photos") for column in columns if column not in large]
     kept = list(large)
     for column in reversed(large):
         others = [other for other in kept if other is not column]
-        repeated = next((other.column.name for other in others if _within(column, other)), None)
+        repeated = next((other.column.name for other in others if _within(column, other, looking)), None)
         if repeated is not None:
             left_out.append((column.column.name, f"its photos stand in {repeated!r} too"))
             kept = others
-    return Photos(root=root, columns=tuple(kept), left_out=tuple(left_out))
+    rows = [
+        [entry for each in kept for entry in looking.entries(each.column.values[row], each.separator)]
+        for row in range(len(kept[0].column.values))
+    ]
+    hits = [hit for entries in rows for entry in entries if (hit := roots.hit(entry)) is not None]
+    used = any(isinstance(entry, str) and entry[:5].lower() != "data:" for entries in rows for entry in entries)
+    return Photos(
+        roots=tuple(root.path for root in roots.roots) if used else (),
+        places=tuple(kept),
+        rows=rows,
+        left_out=tuple(left_out),
+        accepted=Counter(way for hit in hits for way in hit.ways),
+    )
 
 
-def _within(small: PhotoColumn, large: PhotoColumn) -> bool:
+def _within(small: PhotoColumn, large: PhotoColumn, looking: Looking) -> bool:
     pairs = list(zip(small.column.values, large.column.values, strict=True))
     filled = [pair for pair in pairs if pair[0] is not None]
-    inside = sum(set(split(a, small.separator)) <= set(split(b, large.separator)) for a, b in filled)
+    inside = sum(
+        set(looking.entries(a, small.separator)) <= set(looking.entries(b, large.separator)) for a, b in filled
+    )
     return inside >= 0.95 * len(filled)
 
 

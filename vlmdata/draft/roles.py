@@ -41,8 +41,9 @@ class Roles:
 def assign(columns: Sequence[Column], *, has_photos: bool) -> Roles:
     """Give the columns that hold no images their roles; `answers` is empty where no column could be one."""
     free = list(columns)
-    identity = _take(free, _id(free))
-    group = _take(free, _group(free))
+    whole = [column for column in free if len(column.path) == 1]
+    identity = _take(free, _id(whole))
+    group = _take(free, _group([column for column in whole if column is not identity]))
     question = _take(free, _question(free))
     texts = _answers(free, has_photos=has_photos)
     free = [column for column in free if column not in texts]
@@ -50,6 +51,7 @@ def assign(columns: Sequence[Column], *, has_photos: bool) -> Roles:
     free = [column for column in free if column not in titles]
     said = {words.stem(text.name) for text in texts}
     facts = [column for column in free if _is_fact(column) and words.stem(column.name) not in said]
+    facts = [column for column in facts if not any(_says(column, text) for text in texts)]
     if len({words.language(text.name) for text in texts}) > 1:
         facts = [column for column in facts if not words.language(column.name)]
     return Roles(
@@ -58,7 +60,7 @@ def assign(columns: Sequence[Column], *, has_photos: bool) -> Roles:
         group=group,
         question=question,
         facts=tuple(facts[:MAX_FACTS]),
-        tags=tuple(_tags(facts)),
+        tags=tuple(_tags([column for column in facts if len(column.path) == 1])),
         flag=next(
             (column for column in columns if 2 <= column.distinct <= 4 and words.named(column.name, words.ACTIVE)), None
         ),
@@ -207,6 +209,12 @@ def _is_fact(column: Column) -> bool:
     counted = column.numbers > 0.9 and column.unique > 0.9 and column.count >= ENOUGH_ROWS
     grouping = words.named(column.name, words.GROUP) and _is_code(column)
     return not (coded or counted or grouping or words.named(column.name, words.IMAGE))
+
+
+def _says(column: Column, answer: Column) -> bool:
+    """Whether a column mostly holds the answer itself, and would give it away."""
+    pairs = [pair for pair in zip(column.values, answer.values, strict=True) if None not in pair]
+    return 2 * sum(bool(value == text) for value, text in pairs) > len(pairs)
 
 
 def _tags(facts: Collection[Column]) -> Iterator[Column]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 from vlmdata.draft.table import Column
 from vlmdata.draft.words import IMAGE, named
@@ -20,20 +21,31 @@ def unfound_photos(columns: Sequence[Column], used: Collection[str]) -> Iterator
 
 
 def _reason(column: Column) -> str:
-    values = [value for value in column.values if value is not None]
+    values = [text for value in column.values for text in _texts(value)]
+    if not values:
+        return "it holds no path, no address and no bytes of an image"
 
     def mostly(pattern: str) -> bool:
         return 2 * sum(bool(re.match(pattern, value)) for value in values) > len(values)
 
     example = f"such as {values[0][:60]!r}"
     if mostly(r"\w+://|//|www\."):
-        return f"it holds addresses, {example}, and nothing is downloaded: fetch them, and give paths"
+        return f"it holds addresses, {example}, and nothing is downloaded unless `network` names their hosts"
     if mostly(r"\[|\{"):
-        return f"it holds lists in brackets, {example}, which are not supported yet: write paths with | between them"
+        return f"it holds lists in brackets that are no JSON, {example}: write JSON, or paths with | between them"
     if mostly(r"/|\\|[A-Za-z]:[/\\]"):
         return f"its paths start at a disk's root, {example}: make them relative to the folder of the photos"
-    if mostly(r".*\\"):
-        return f"its paths have backslashes, {example}: write / between folders"
     if mostly(r"(.*/)?\.\./"):
         return f"its paths lead upwards, {example}: make them relative to the folder of the photos"
     return f"its values, {example}, name no image file in the folders near the table"
+
+
+def _texts(value: Any) -> list[str]:
+    """The texts that could name images in a value of any kind."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, list | tuple):
+        return [text for entry in value for text in _texts(entry)]
+    if isinstance(value, Mapping):
+        return [text for key in ("path", "url", "src") for text in _texts(value.get(key))]
+    return []

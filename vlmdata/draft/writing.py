@@ -2,85 +2,114 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from vlmdata.draft.photos import PhotoColumn, Photos
+from vlmdata.draft.addresses import Addresses
+from vlmdata.draft.photos import PhotoColumn, PhotoPattern, Photos
 from vlmdata.draft.roles import Answer, Roles
 from vlmdata.draft.table import Column
+from vlmdata.draft.tidying import Tidying
 from vlmdata.draft.words import LANGUAGES
 from vlmdata.draft.yaml_text import (
     commented,
     flow_list,
     label,
     literal,
-    name_in_template,
+    path_in_template,
     printable,
     printed,
     quoted,
     scalar,
 )
 
+MOST_HOSTS = 20
+Line = tuple[str, str]
+"""A line of YAML, and the comment behind it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """All that a draft says. Paths are relative to the recipe, with forward slashes; reasons are a few words each."""
+    """All that a draft says. `source` are the lines below `source:`; `roots` are relative to the recipe, with forward
+    slashes, and empty where the recipe need not name them; reasons are a few words each."""
 
     name: str
     path: str
-    encoding: tuple[str, str]
-    delimiter: tuple[str, str]
-    quote: str
     rows: str
+    source: Sequence[Line]
     nulls: tuple[str, ...]
     roles: Roles
     photos: Photos | None
-    root: str
-    without_photos: str
+    roots: tuple[str, ...]
+    instruction: str
     min_images: int
     where: bool
-    max_rejected: tuple[str, str]
+    tidying: Sequence[Tidying] = ()
+    addresses: Sequence[Addresses] = ()
+    max_rejected: Line = ("10%", "")
 
 
 def recipe_text(found: Found) -> str:
     """The whole recipe. The same findings give the same text."""
     lines = [
-        *_head(found),
+        *head(found.name, found.path, found.rows, network=not found.addresses),
+        *_network(found.addresses),
         "",
         *_source(found),
         "",
         *_identity(found.roles),
+        *_tidying(found.tidying),
         *_images(found),
         *_kept(found.roles),
         "",
         *_conversations(found),
         "",
-        commented(
-            "split: {train: 0.8, validation: 0.1, test: 0.1, seed: 1}", "by whole groups; the seed decides which"
-        ),
-        commented(f"max_rejected: {found.max_rejected[0]}", found.max_rejected[1]),
+        *tail(found.max_rejected),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _head(found: Found) -> Iterator[str]:
-    yield f"# Drafted from {printable(found.path)} ({found.rows}). It builds as it is; change what you know better."
+def tail(max_rejected: Line) -> Iterator[str]:
+    """The splits, and how many rows may be rejected."""
+    yield commented(
+        "split: {train: 0.8, validation: 0.1, test: 0.1, seed: 1}", "by whole groups; the seed decides which"
+    )
+    yield commented(f"max_rejected: {max_rejected[0]}", max_rejected[1])
+
+
+def source_lines(lines: Iterable[Line]) -> Iterator[str]:
+    """The lines below `source:`, with their comments."""
+    yield "source:"
+    for line, comment in lines:
+        yield commented(f"  {line}", comment)
+
+
+def head(name: str, path: str, rows: str, *, network: bool = True) -> Iterator[str]:
+    """What was looked at, and the dataset's name."""
+    yield f"# Drafted from {printable(path)} ({rows}). It builds as it is; change what you know better."
     yield "contract: record.v1"
     yield "dataset:"
-    yield commented(f"  name: {scalar(found.name)}", "for the dataset's card, as `license:` and `source:` are")
-    yield commented("network: none", "nothing is downloaded")
+    yield commented(f"  name: {scalar(name)}", "for the dataset's card, as `license:` and `source:` are")
+    if network:
+        yield commented("network: none", "nothing is downloaded")
+
+
+def _network(addresses: Sequence[Addresses]) -> Iterator[str]:
+    """`network: none`, and how it would be otherwise, where columns hold addresses."""
+    if not addresses:
+        return
+    hosts = sum((each.hosts for each in addresses), Counter[str]())
+    listed = flow_list([host for host, _ in hosts.most_common(MOST_HOSTS)])
+    yield commented("network: none", "nothing is downloaded; the photos' addresses are not used")
+    yield f"# To download the photos ({hosts.total():,} addresses were seen), put in its place:"
+    yield f"# network: {printable(listed)}"
+    if len(hosts) > MOST_HOSTS:
+        yield f"# and {len(hosts) - MOST_HOSTS:,} hosts more"
 
 
 def _source(found: Found) -> Iterator[str]:
-    yield "source:"
-    yield "  type: csv"
-    yield commented(f"  path: {scalar(found.path)}", "relative to this file, as every path here")
-    yield commented(f"  encoding: {scalar(found.encoding[0])}", found.encoding[1])
-    yield commented(f"  delimiter: {quoted(found.delimiter[0])}", found.delimiter[1])
-    if found.quote == "'":
-        yield commented('  quote: "\'"', "cells stand in single quotes")
-    elif not found.quote:
-        yield commented('  quote: ""', "no cell stands in quotes: they are part of the text")
+    yield from source_lines(found.source)
     if found.nulls:
         yield commented(f"  nulls: {flow_list(['', *found.nulls])}", "cells that stand for a missing value")
     yield from _where(found)
@@ -90,14 +119,15 @@ def _where(found: Found) -> Iterator[str]:
     roles = found.roles
     answer = roles.answers[0].column
     if found.where:
-        condition = f"{name_in_template(answer.name)} is not none"
+        condition = f"{path_in_template(answer.path)} is not none"
         comment = f"{_percent(1 - answer.filled)} of the rows have no text to learn: they are skipped, and counted"
         yield commented(f"  where: {quoted(condition)}", comment)
     flag = roles.flag
     if flag is not None:
         values = " and ".join(f"{value!r} in {count:,} rows" for value, count in flag.most_common)
-        also = f"{name_in_template(answer.name)} is not none and " if found.where else ""
-        condition = f"{also}{name_in_template(flag.name)} == {literal(flag.most_common[0][0])}"
+        also = f"{path_in_template(answer.path)} is not none and " if found.where else ""
+        value = flag.most_common[0][0]
+        condition = f"{also}{path_in_template(flag.path)} == {literal(value) if flag.written else value}"
         yield f"  # The column {printable(flag.name)!r} holds {printable(values)}. To use the first alone:"
         yield f"  # where: {quoted(condition)}"
 
@@ -114,39 +144,74 @@ def _identity(roles: Roles) -> Iterator[str]:
         yield commented(f"group: {scalar(roles.group.name)}", comment)
 
 
+def _tidying(tidying: Sequence[Tidying]) -> Iterator[str]:
+    if not tidying:
+        return
+    yield "# Texts can be tidied before they are used, each change counted. To do so, uncomment:"
+    yield "# clean:"
+    for each in tidying:
+        yield commented(f"#   {scalar(each.column)}: {flow_list(list(each.counts))}", each.words)
+
+
 def _images(found: Found) -> Iterator[str]:
     photos = found.photos
     if photos is None:
-        yield f"# {printable(found.without_photos)}"
+        if found.addresses:
+            yield "# images:"
+            yield from _places("#   ", [_address_place(each) for each in found.addresses])
+        else:
+            yield "# No column names image files that are there: the conversations are of text alone."
         return
     yield "images:"
-    comment = f"{photos.found:,} of {photos.total:,} references name a file below it"
-    yield commented(f"  root: {scalar(found.root)}", comment)
-    if len(photos.columns) == 1:
-        yield commented(f"  from: {_photo_column(photos.columns[0])}", _photo_comment(photos.columns[0]))
-    else:
-        yield "  from:"
-        for column in photos.columns:
-            yield commented(f"    - {_photo_column(column)}", _photo_comment(column))
+    if found.roots:
+        comment = f"{photos.found:,} of {photos.total:,} references name a file below it"
+        if isinstance(photos.places[0], PhotoPattern):
+            comment = f"{photos.places[0].found:,} of {photos.places[0].total:,} rows have photos below it"
+        root = scalar(found.roots[0]) if len(found.roots) == 1 else flow_list(list(found.roots))
+        yield commented(f"  root: {root}", comment)
+    yield from _places("  ", [_place(place) for place in photos.places])
+    if photos.accepted:
+        counts = ", ".join(f"{way} {count:,}" for way, count in sorted(photos.accepted.items()))
+        comment = f"names that differ from their files': {counts}; let through, and counted"
+        yield commented(f"  accept: {flow_list(sorted(photos.accepted))}", comment)
     if not found.min_images:
         yield commented("  min: 0", "many rows have no photo, and are kept; 1 would reject them")
     for name, reason in photos.left_out:
         yield f"  # left out: {printable(name)!r}, {printable(reason)}"
 
 
-def _photo_column(column: PhotoColumn) -> str:
-    name = scalar(column.column.name)
-    return f"{{column: {name}, separator: {quoted(column.separator)}}}" if column.separator else name
+def _places(indent: str, places: Sequence[Line]) -> Iterator[str]:
+    if len(places) == 1:
+        yield commented(f"{indent}from: {places[0][0]}", places[0][1])
+        return
+    yield f"{indent}from:"
+    for line, comment in places:
+        yield commented(f"{indent}  - {line}", comment)
 
 
-def _photo_comment(column: PhotoColumn) -> str:
-    kind = "several photos a cell" if column.separator else "one photo a cell"
-    missing = column.total - column.found
-    return f"{kind}; rejected, since not found: {missing:,}" if missing else kind
+def _place(place: PhotoColumn | PhotoPattern) -> Line:
+    if isinstance(place, PhotoPattern):
+        words = "a folder of photos a row" if place.kind == "folder" else "files whose names begin with the row's value"
+        return f"{{{place.kind}: {quoted(place.text)}}}", words
+    several = place.separator or place.column.nested
+    kind = "several photos a cell" if several else "one photo a cell"
+    missing = place.total - place.found
+    return _column(place.column, place.separator), (
+        f"{kind}; rejected, since not found: {missing:,}" if missing else kind
+    )
+
+
+def _address_place(addresses: Addresses) -> Line:
+    return _column(addresses.column, addresses.separator), f"{addresses.hosts.total():,} addresses"
+
+
+def _column(column: Column, separator: str | None) -> str:
+    name = scalar(column.name)
+    return f"{{column: {name}, separator: {quoted(separator)}}}" if separator else name
 
 
 def _kept(roles: Roles) -> Iterator[str]:
-    fields = [column.name for column in roles.facts]
+    fields = [column.name for column in roles.facts if len(column.path) == 1]
     if fields:
         yield commented(f"fields: {flow_list(fields)}", "kept with each row, for evaluation")
     if roles.tags:
@@ -171,22 +236,26 @@ def _conversation(found: Found, answer: Answer) -> Iterator[str]:
         yield "  - user:"
     if found.photos is not None:
         yield commented("      - images", "the row's photos stand here")
+    elif found.addresses:
+        yield commented("      # - images", "uncomment this too, where photos are downloaded")
     yield "      - |"
-    for line in _prompt(found.roles, answer):
+    for line in _prompt(found, answer):
         yield f"        {line}"
     comment = f"the text to learn, {answer.column.mean_length:,.0f} characters on average"
-    yield commented(f"    assistant: {quoted(printed(answer.column.name))}", comment)
+    yield commented(f"    assistant: {quoted(printed(*answer.column.path))}", comment)
 
 
-def _prompt(roles: Roles, answer: Answer) -> Iterator[str]:
+def _prompt(found: Found, answer: Answer) -> Iterator[str]:
     """The instruction or the row's own question, then a line for each fact; a line without a value is left out."""
+    roles = found.roles
     if roles.question is not None:
-        yield printed(roles.question.name)
+        yield printed(*roles.question.path)
     else:
-        yield f"Describe this product in {LANGUAGES[answer.language]}." if answer.language else "Describe this product."
+        instruction = found.instruction
+        yield f"{instruction.rstrip('.?')} in {LANGUAGES[answer.language]}." if answer.language else instruction
     lines: Sequence[Column] = (answer.title, *roles.facts) if answer.title is not None else roles.facts
     for column in lines:
-        yield f"{label(column.name)}: {printed(column.name)}"
+        yield f"{label(column.path[-1])}: {printed(*column.path)}"
 
 
 def _percent(share: float) -> str:

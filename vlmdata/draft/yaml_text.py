@@ -5,8 +5,11 @@ from __future__ import annotations
 import keyword
 import re
 import unicodedata
+from collections.abc import Sequence
 
 import yaml
+
+from vlmdata.template_sandbox import METHODS
 
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:[ ./-][A-Za-z0-9_]+)*")
 COMMENT_COLUMN = 39
@@ -73,9 +76,18 @@ def name_in_template(column: str) -> str:
     return f"row[{literal(column)}]"
 
 
-def printed(column: str) -> str:
-    """The template that prints a column's value."""
-    return f"{{{{ {name_in_template(column)} }}}}"
+def path_in_template(path: Sequence[str]) -> str:
+    """How a template calls a column, or an entry of its mappings: `attributes.brand`, `attributes['net weight']`."""
+    name = name_in_template(path[0])
+    for key in path[1:]:
+        plain = key.isidentifier() and key.isascii() and not keyword.iskeyword(key) and key not in METHODS
+        name += f".{key}" if plain else f"[{literal(key)}]"
+    return name
+
+
+def printed(*path: str) -> str:
+    """The template that prints a column's value, or an entry's of its mappings."""
+    return f"{{{{ {path_in_template(path)} }}}}"
 
 
 def label(column: str) -> str:

@@ -10,6 +10,8 @@ from pathlib import Path
 from vlmdata.image.directory import DEFLATED, LOCAL_HEADER, Directory, Fault, Member, read_directory
 from vlmdata.image.names import ImageReferenceError, is_image_name, plain, refuse_shape
 from vlmdata.image.patterns import Steps, match_all, start_of_all
+from vlmdata.image.spool import read_run
+from vlmdata.record import Location
 
 RATIO_LIMIT = 500
 RATIO_FROM = 16_000_000
@@ -103,26 +105,25 @@ class ImageArchive:
         """A member's data as it stands in the file."""
         raw_name = len(member.name.encode())
         try:
-            with self.root.open("rb", buffering=0) as file:
-                file.seek(member.offset)
-                start = file.read(LOCAL_HEADER.size + raw_name + EXTRA_ROOM + member.packed)
-                mark, _, flags, _, _, _, _, _, _, name_n, extra_n = LOCAL_HEADER.unpack_from(
-                    start.ljust(LOCAL_HEADER.size, b"\0")
-                )
-                place = LOCAL_HEADER.size + name_n + extra_n
-                if len(start) < place + member.packed:
-                    file.seek(member.offset)
-                    start = file.read(place + member.packed)
+            start = self._run(member.offset, LOCAL_HEADER.size + raw_name + EXTRA_ROOM + member.packed)
+            header = LOCAL_HEADER.unpack_from(start.ljust(LOCAL_HEADER.size, b"\0"))
+            mark, flags, name_n, extra_n = header[0], header[2], *header[-2:]
+            place = LOCAL_HEADER.size + name_n + extra_n
+            if len(start) < place + member.packed:
+                start = self._run(member.offset, place + member.packed)
         except OSError as error:
             found = f"can't be read: {error.strerror or error}"
             raise self._error("images.unreadable", member, found, "") from None
         name = start[LOCAL_HEADER.size : LOCAL_HEADER.size + name_n]
         if mark != b"PK\3\4" or flags & 1 or len(start) < place + member.packed:
             raise self._error("archive.header", member, "is not where the archive's directory says", ZIP_AGAIN)
-        if member.name not in {name.decode("utf-8", "backslashreplace"), name.decode("cp437")}:
+        if member.name not in {plain(name.decode("utf-8", "backslashreplace")), plain(name.decode("cp437"))}:
             found = f"is called {name[:80].decode('cp437')!r} where it stands"
             raise self._error("archive.name", member, found, ZIP_AGAIN)
         return start[place : place + member.packed]
+
+    def _run(self, offset: int, size: int) -> bytes:
+        return read_run(Location(file=str(self.root), offset=offset, size=size))
 
     def _unpacked(self, member: Member, packed: bytes) -> bytes:
         if member.method != DEFLATED:

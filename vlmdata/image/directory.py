@@ -18,7 +18,7 @@ import numpy as np
 import xxhash
 
 from vlmdata.errors import SourceError
-from vlmdata.image.names import folded_path
+from vlmdata.image.names import folded_path, plain
 
 MEMBER_LIMIT = 5_000_000
 """The most members that are listed."""
@@ -190,7 +190,8 @@ def _entries(data: bytes, count: int, shown: str) -> tuple[list[str], Any, Any]:
         if _IN_64 in {packed, size, offset}:
             extra = data[name_at + name_n : name_at + name_n + extra_n]
             size, packed, offset = _sizes_64(extra, size, packed, offset)
-        names.append(_name(raw, flags))
+        name = _name(raw, flags)
+        names.append(name if name.endswith("/") else plain(name))
         fault = _fault(flags, made >> 8, attributes >> 16, method)
         for column, value in zip(columns, (offset, packed, size, crc, method, FAULTS.index(fault)), strict=True):
             column.append(value)

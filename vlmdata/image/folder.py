@@ -15,7 +15,7 @@ from vlmdata.image.patterns import Steps
 
 __all__ = ["ImageFolder", "ImageReferenceError"]
 
-FOLDERS_KEPT = 100_000
+FOLDERS_KEPT = 20_000
 NEAR_FOLDERS = 64
 """How many folders of nearly the same path are searched for a near miss."""
 

@@ -14,7 +14,7 @@ import simplejpeg
 import xxhash
 from PIL import Image
 
-from vlmdata.image.traits import Trait, is_see_through, traits_of
+from vlmdata.image.traits import Trait, has_position, is_see_through, traits_of
 from vlmdata.pixels import (
     PIXEL_LIMIT,
     TRANSPOSED,
@@ -42,6 +42,9 @@ FOR_PILLOW = re.compile(
 )
 """Complaints after which Pillow decides, by decoding the whole picture: CMYK, and what every viewer shows rightly, such
 as a few bytes of padding at the end. Many bytes left over there mean that some before them are not what they were."""
+
+PNG_METADATA = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")
+"""What EXIF and XMP stand under. Pillow decodes a whole PNG to be sure that it has none."""
 
 SMALL = 2 * 8 * (DHASH_SIDE + 1)
 """Below this many pixels a side, an eighth of the size is too little to hash."""
@@ -115,13 +118,17 @@ def _look_at_jpeg(data: bytes, verify: Verify, pixel_limit: int) -> _Looked:
     refuse_bomb(width, height, pixel_limit)
     with pillow_errors(len(data)), Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
         turn = orientation(image)
-        traits = frozenset(traits_of(image, image.getexif()))
+        traits = {*traits_of(image), *_position(image)}
     dhash = None
     if verify == "full":
         dhash = dhash_of(turned(_strict_grey(data, pixel_limit, 8 if min(width, height) >= SMALL else 1), turn))
     if turn in TRANSPOSED:
         width, height = height, width
-    return _Looked(width, height, "JPEG", traits, dhash)
+    return _Looked(width, height, "JPEG", frozenset(traits), dhash)
+
+
+def _position(image: Image.Image) -> tuple[Trait, ...]:
+    return ("gps",) if has_position(image) else ()
 
 
 def _strict_grey(data: bytes, pixel_limit: int, factor: int) -> Image.Image:
@@ -150,12 +157,15 @@ def _look_with_pillow(data: bytes, verify: Verify, pixel_limit: int) -> _Looked:
     with pillow_errors(len(data)):
         image_format = format_of(image)
         width, height = image.size
-        traits = set(traits_of(image, image.getexif()))
-        if verify == "full":
+        traits = set(traits_of(image))
+        has_metadata = image_format != "PNG" or any(word in data for word in PNG_METADATA)
+        if verify == "full" or (image_format == "PNG" and has_metadata):  # a PNG's may stand behind its pixels
             image.load()
+        if has_metadata:
+            traits.update(_position(image))
         if is_see_through(image) if verify == "full" else has_alpha(image):
             traits.add("alpha")
-        turn = orientation(image)
+        turn = orientation(image) if has_metadata else 1
         dhash = dhash_of(turned(flatten(image).convert("L"), turn)) if verify == "full" else None
     if turn in TRANSPOSED:
         width, height = height, width

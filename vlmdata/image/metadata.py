@@ -44,7 +44,7 @@ class _State:
         self.format = image.format
         self.size = (image.mode, image.size)
         self.turn = orientation(image)
-        self.position = has_position(image, exif)
+        self.position = has_position(image)
         self.any = bool(_tags(image, exif)) or "xmp" in image.info
 
 
@@ -57,6 +57,8 @@ def _tags(image: Image.Image, exif: Image.Exif) -> set[int]:
 def _state(data: bytes, pixel_limit: int) -> _State:
     image = open_image(data, pixel_limit=pixel_limit)
     with pillow_errors(len(data)):
+        if image.format == "PNG":
+            image.load()
         return _State(image, image.getexif())
 
 

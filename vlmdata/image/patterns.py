@@ -17,16 +17,31 @@ MOST_DEPTHS = 3
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one folder's or file's name must be like: how it begins to the letter, and whether that is all of it."""
+    """What one folder's or file's name must be like: how it begins to the letter, and what is said of the rest.
+
+    `rest` is empty where nothing may follow. Most patterns are a name, one `*` and an ending, and each row has one of
+    its own, so that these are matched without a regular expression.
+    """
 
     start: str
-    whole: bool
-    pattern: re.Pattern[str]
-    hidden: bool
+    rest: str
+    part: str
+
+    @property
+    def whole(self) -> bool:
+        """Whether a single name matches."""
+        return not self.rest
 
     def matches(self, name: str) -> bool:
         """Whether a name is as the step says. Names that start with a dot must be asked for with one."""
-        return (self.hidden or not name.startswith(".")) and self.pattern.fullmatch(name) is not None
+        if name.startswith(".") and not self.part.startswith("."):
+            return False
+        if self.whole:
+            return name == self.start
+        ending = self.rest[1:]
+        if self.rest.startswith("*") and not SPECIAL.search(ending):
+            return len(name) >= len(self.start) + len(ending) and name.startswith(self.start) and name.endswith(ending)
+        return fnmatch.fnmatchcase(name, self.part)
 
 
 Steps = Sequence[Step | None]
@@ -49,22 +64,17 @@ def steps_of(pattern: str) -> Steps:
 
 
 def _step(part: str) -> Step:
-    start, whole = _literal_start(part)
-    return Step(start=start, whole=whole, pattern=re.compile(fnmatch.translate(part)), hidden=part.startswith("."))
-
-
-def _literal_start(part: str) -> tuple[str, bool]:
-    """The letters before the first sign that stands for others, and whether there is none; `[*]` is itself."""
+    """A part of a pattern, its start being the letters before the first sign for others; `[*]` stands for itself."""
     start, place = "", 0
     while place < len(part):
         escaped = ESCAPED.match(part, place)
         if escaped:
             start, place = start + escaped[1], escaped.end()
         elif SPECIAL.match(part, place):
-            return start, False
+            break
         else:
             start, place = start + part[place], place + 1
-    return start, True
+    return Step(start=start, rest=part[place:], part=part)
 
 
 def start_of_all(steps: Steps) -> str:

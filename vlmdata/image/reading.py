@@ -78,7 +78,7 @@ class Originals:
         if self.download is not None and reference[:8].lower().startswith(("http://", "https://")):
             return self._downloaded(reference, self.download)
         try:
-            return Original(data=self._read(reference), name=reference.rpartition("/")[2])
+            return Original(data=self._read(reference), name=plain(reference).rpartition("/")[2])
         except ImageReferenceError as error:
             if error.rule != "images.missing":
                 raise

@@ -7,7 +7,7 @@ from typing import Literal
 
 from PIL import Image
 
-from vlmdata.pixels import has_alpha
+from vlmdata.pixels import DAMAGE, has_alpha
 from vlmdata.record import Problem
 
 Trait = Literal["cmyk", "sixteen_bit", "alpha", "animated", "heic", "gps"]
@@ -43,8 +43,8 @@ WORDS: dict[Trait, tuple[str, str]] = {
 }
 
 
-def traits_of(image: Image.Image, exif: Image.Exif) -> Iterator[Trait]:
-    """What stands in an image's header; `exif` is what `getexif` gave. To be called within `pillow_errors`."""
+def traits_of(image: Image.Image) -> Iterator[Trait]:
+    """What stands in an image's header, but for its position. To be called within `pillow_errors`."""
     if image.mode == "CMYK":
         yield "cmyk"
     if image.mode.startswith(("I", "F")):
@@ -53,15 +53,24 @@ def traits_of(image: Image.Image, exif: Image.Exif) -> Iterator[Trait]:
         yield "animated"
     if image.format == "HEIF":
         yield "heic"
-    if has_position(image, exif):
-        yield "gps"
 
 
-def has_position(image: Image.Image, exif: Image.Exif) -> bool:
-    """Whether the metadata hold coordinates. To be called within `pillow_errors`."""
-    if GPS_TAG in exif and any(tag in exif.get_ifd(GPS_TAG) for tag in GPS_COORDINATES):
+def has_position(image: Image.Image) -> bool:
+    """Whether the metadata hold coordinates; those behind a PNG's pixels are known once it is loaded.
+
+    To be called within `pillow_errors`.
+    """
+    if GPS_TAG in image.getexif() and _has_coordinates(image.getexif()):
         return True
     return any(word in packet for packet in _xmp_packets(image) for word in XMP_POSITION)
+
+
+def _has_coordinates(exif: Image.Exif) -> bool:
+    """Whether the GPS folder holds coordinates; one that Pillow can't read may hold some that others can."""
+    try:
+        return any(tag in exif.get_ifd(GPS_TAG) for tag in GPS_COORDINATES)
+    except (*DAMAGE, OSError):
+        return True
 
 
 def _xmp_packets(image: Image.Image) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from vlmdata.image.inspecting import Known, examine, fingerprint
+from vlmdata.image.inspecting import Examined, Known, examine, fingerprint
 from vlmdata.image.names import ENDINGS, ImageReferenceError, bare_name, renamed
 from vlmdata.image.reading import Download, Original, Originals, open_roots, reference_shown
 from vlmdata.image.spool import Spool
@@ -68,7 +68,7 @@ class Reader:
             original = self.originals.find(reference)
             return self._verdict(original, isinstance(reference, InlineImage), reference)
         except ImageReferenceError as error:
-            problem = _problem(error, reference)
+            problem = Problem(rule=error.rule, message=error.message, hint=error.hint)
         except PixelError as error:
             message = f"{reference_shown(reference)} {error.message}"
             problem = Problem(rule=RULES[error.kind], message=message, hint=HINTS[error.kind])
@@ -80,7 +80,7 @@ class Reader:
         if not is_asked_for(self.images):
             return original.data
         try:
-            return self._treated(original.data).data
+            return self._treated(original.data, reference).data
         except PixelError as error:
             message = f"{reference_shown(reference)} {error.message}"
             raise ImageReferenceError(RULES[error.kind], message, HINTS[error.kind]) from None
@@ -95,7 +95,7 @@ class Reader:
             return data
         if is_asked_for(self.images):
             try:
-                data = self._treated(data).data
+                data = self._treated(data, reference).data
             except PixelError:
                 data = b""
         if not _is(data, size, xxh3):
@@ -117,7 +117,7 @@ class Reader:
             message = f"{reference_shown(reference)} {WORDS['animated'][0]}"
             hint = "export the frame that shows the product, or set images.animated: first"
             return Verified(problem=Problem(rule="images.animated", message=message, hint=hint))
-        treated = treat(original.data, examined, images)
+        treated = self._treat(original.data, examined, reference)
         location = original.location
         if self.spool is not None and (inline or treated.encoded_anew):
             location = self.spool.add(treated.data)
@@ -129,9 +129,16 @@ class Reader:
             changes=original.changes + treated.changes,
         )
 
-    def _treated(self, data: bytes) -> Treated:
+    def _treated(self, data: bytes, reference: ImageReference) -> Treated:
         examined = examine(data, verify="header", pixel_limit=self.images.pixel_limit)
-        return treat(data, examined, self.images)
+        return self._treat(data, examined, reference)
+
+    def _treat(self, data: bytes, examined: Examined, reference: ImageReference) -> Treated:
+        try:
+            return treat(data, examined, self.images)
+        except ImageReferenceError as error:
+            message = f"{reference_shown(reference)} {error.message}"
+            raise ImageReferenceError(error.rule, message, error.hint) from None
 
 
 def _name(original: Original, treated: Treated) -> str:
@@ -139,15 +146,6 @@ def _name(original: Original, treated: Treated) -> str:
     image_format = treated.examined.image.info.format
     name = bare_name(original.name, image_format)
     return renamed(name, image_format) if treated.encoded_anew and image_format in ENDINGS else name
-
-
-def _problem(error: ImageReferenceError, reference: ImageReference) -> Problem:
-    """A reference's problem; one that does not say which image it is about is told so."""
-    shown = reference_shown(reference)
-    says_which = error.rule != "images.metadata"
-    return Problem(
-        rule=error.rule, message=error.message if says_which else f"{shown} {error.message}", hint=error.hint
-    )
 
 
 def _is(data: bytes, size: int, xxh3: str) -> bool:

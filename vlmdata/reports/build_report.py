@@ -13,6 +13,7 @@ from vlmdata.recipe import Recipe
 from vlmdata.record import Change, Problem, problem_dict
 
 SAMPLES = 5
+MOST_KINDS = 100
 
 
 @dataclass(slots=True)
@@ -30,9 +31,9 @@ class Findings:
                 kept.append(problem)
 
     def add_change(self, change: Change) -> None:
-        """Keep a change as a sample, unless its rule has enough of them."""
-        kept = self.changes.setdefault(change.rule, [])
-        if len(kept) < SAMPLES and (change.before or change.after):
+        """Keep a change as a sample, unless its rule has enough of them in this field."""
+        kept = self.changes.setdefault(f"{change.rule} {change.field}", [])
+        if len(kept) < SAMPLES and len(self.changes) <= MOST_KINDS and (change.before or change.after):
             kept.append(change)
 
     def changed_samples(self) -> list[dict[str, str]]:
@@ -66,7 +67,9 @@ def build_report(recipe: Recipe, ledger: Ledger, findings: Findings, *, refused:
 
 def source_name(recipe: Recipe) -> str:
     """What the source is called: its file or folder, or its name on the Hub."""
-    return str(recipe.source.options.get("dataset", "")) if recipe.source.type == "hub" else recipe.source.path.name
+    if recipe.source.type == "hub":
+        return str(recipe.source.options.get("dataset", ""))
+    return recipe.source.path.resolve().name
 
 
 def terminal_text(report: Mapping[str, Any], out: str, *, problems: Sequence[Problem] = ()) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -36,6 +37,7 @@ BESIDE = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state
 
 COMPRESSED = (".gz", ".tgz", ".bz2", ".xz", ".zst")
 ITEMS, MEDIA_ROOT = "items", "media_root"
+TAO = b"tao-vl-reason"
 START_BYTES = 65_536
 
 
@@ -110,12 +112,13 @@ class ConversationsSource:
     def _json(self, path: Path, name: str) -> DataFile:
         """A JSON file by what is in it: a list, rows one a line, or an object that holds the list."""
         records = self._options.records
+        root = media_root(path) if records is None else None
+        if root is not None:
+            values = {MEDIA_ROOT: root} if root else {}
+            return DataFile(source=JsonFileSource(path, JsonOptions(records=ITEMS)), name=name, values=values)
         if records is None and holds_rows_a_line(path):
             return DataFile(source=JsonLinesSource(path), name=name)
-        values: dict[str, Any] = {}
-        if records is None and (root := media_root(path)) is not None:
-            records, values = ITEMS, {MEDIA_ROOT: root} if root else {}
-        return DataFile(source=JsonFileSource(path, JsonOptions(records=records)), name=name, values=values)
+        return DataFile(source=JsonFileSource(path, JsonOptions(records=records)), name=name)
 
 
 @dataclass(slots=True)
@@ -183,9 +186,11 @@ def holds_rows_a_line(path: Path) -> bool:
 
 
 def media_root(path: Path) -> str | None:
-    """The `media_root` of a file of items, empty where it says none; None where the file is no object with items."""
+    """The `media_root` of a file of TAO's items, empty where it says none; None where the file is none of these."""
     with opened(path) as file:
-        if not file.read(START_BYTES).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
+        start = file.read(START_BYTES).removeprefix(b"\xef\xbb\xbf").lstrip()
+        file.seek(max(file.seek(0, io.SEEK_END) - START_BYTES, 0))
+        if not start.startswith(b"{") or TAO not in start + file.read(START_BYTES):
             return None
         file.seek(0)
         found, root = set(), ""
@@ -194,7 +199,7 @@ def media_root(path: Path) -> str | None:
             if key == MEDIA_ROOT:
                 value = stretch.take(Siblings()).value
                 root = value if isinstance(value, str) else ""
-    return root if ITEMS in found and "format" in found else None
+    return root if ITEMS in found else None
 
 
 def _keys_of(stretch: Stretch) -> Iterator[tuple[str, Stretch]]:

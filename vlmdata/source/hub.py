@@ -95,6 +95,11 @@ class HubSource:
         return resolved_revision(self.options.dataset, self.options.revision)
 
     @property
+    def fingerprint(self) -> str:
+        """The commit, so that an interrupted build does not go on with the rows of another one."""
+        return self.revision or ""
+
+    @property
     def warnings(self) -> tuple[Problem, ...]:
         """That the recipe pins no commit, with the one that was read."""
         if self._is_local or self.options.revision is not None:

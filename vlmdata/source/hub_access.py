@@ -82,7 +82,8 @@ def explained(name: str, revision: str | None) -> Iterator[None]:
     """Turn what the Hub's libraries raise into a SourceError that says what to do."""
     from datasets.exceptions import DatasetNotFoundError, DatasetsError
     from httpx2 import HTTPError
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+    from huggingface_hub import constants
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     try:
         yield
@@ -91,11 +92,12 @@ def explained(name: str, revision: str | None) -> Iterator[None]:
     except HFValidationError:
         message = "this is no name of a dataset; one such as HuggingFaceH4/llava-instruct-mix-vsft was expected"
         raise SourceError(f"{name}: {message}") from None
-    except OfflineModeIsEnabled:
-        raise SourceError(f"{name}: HF_HUB_OFFLINE forbids the download; unset it") from None
     except DatasetNotFoundError as error:
         raise SourceError(f"{name}: {_not_found(error, name, revision)}") from None
     except (HTTPError, ConnectionError, TimeoutError) as error:
+        if constants.is_offline_mode():
+            message = "not on this machine, and HF_HUB_OFFLINE forbids the download; unset it"
+            raise SourceError(f"{name}: {message}") from None
         raise SourceError(f"{name}: {_unreachable(error)}") from None
     except (DatasetsError, ValueError, RuntimeError, OSError) as error:
         raise SourceError(f"{name}: {_unusable(error)}") from None

@@ -52,6 +52,17 @@ class JsonCellsSource:
         """The other source's."""
         return self.source.files
 
+    @property
+    def fingerprint(self) -> str:
+        """The other source's, where it has one."""
+        return str(getattr(self.source, "fingerprint", ""))
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """What the other source warns of, where it warns."""
+        found: tuple[Problem, ...] = getattr(self.source, "warnings", ())
+        return found
+
     def shards(self) -> Sequence[Shard]:
         """The other source's, each read anew."""
         return [JsonCellsShard(shard, self) for shard in self.source.shards()]

@@ -20,6 +20,10 @@ MAX_RECORD = 64_000_000
 TOKEN = re.compile(r'"(?:[^"\\\r\n]|\\[^\r\n])*+"|["\[\]{},]')
 """A text that closes on its line, a quote that does not, or a sign of the structure."""
 
+LONGEST_WORD = 10
+"""`-Infinity` and escapes, which the end of what is in memory may cut."""
+
+UNTERMINATED = "unterminated string starting"
 OPEN = "the row that begins here does not end before the next one begins"
 CLOSERS = {"]": "[", "}": "{"}
 
@@ -89,7 +93,8 @@ class Stretch:
                 decoded = decode(self._text, self._at)
             except JsonTextError as fault:
                 end = self._end_of_value()
-                if end is not None or self._ended or len(self._text) - self._at >= MAX_RECORD:
+                full = self._ended or len(self._text) - self._at >= MAX_RECORD
+                if end is not None or full or self._is_followed(fault, siblings):
                     return self._take_broken(start, fault, end, siblings)
             else:
                 if decoded.end < len(self._text) or self._ended:
@@ -178,6 +183,12 @@ class Stretch:
             elif sign in CLOSERS and open_brackets and open_brackets.pop() != CLOSERS[sign]:
                 return None
         return None
+
+    def _is_followed(self, fault: JsonTextError, siblings: Siblings) -> bool:
+        """Whether a value is broken for certain, not just cut by the end of what is in memory, and a row follows it."""
+        if fault.position is None or fault.position >= len(self._text) - LONGEST_WORD or fault.message == UNTERMINATED:
+            return False
+        return siblings.find(self._text, self._at, len(self._text)) is not None
 
     def _take_whole(self, start: Spot, decoded: Decoded) -> Taken:
         text = self._text[self._at : decoded.end]

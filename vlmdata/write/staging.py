@@ -66,6 +66,11 @@ class Stage:
         return target
 
 
+def is_kept(out: Path) -> bool:
+    """Whether a build that stopped has left something to go on from."""
+    return Stage(hidden(out, ".building"), out).work.is_dir()
+
+
 def beside(out: Path, suffix: str) -> Path:
     """`data/shop` with the suffix `.old` is `data/shop.old`."""
     return out.with_name(f"{out.name}{suffix}")

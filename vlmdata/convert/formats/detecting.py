@@ -45,6 +45,8 @@ def candidates(row: Mapping[str, Any], names: Mapping[str, str] | None = None) -
         return ("gemini",)
     if {"question", "answer"} <= row.keys() and {"image_id", "video_id"} & row.keys():
         return ("tao_vl_reason",)
+    if isinstance(row.get("conversation"), Mapping) and "messages" in row["conversation"]:
+        return ("oumi",)
     for key in MESSAGES_KEYS:
         messages = as_messages(row.get(key))
         if messages:

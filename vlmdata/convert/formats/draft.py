@@ -39,7 +39,7 @@ class Draft:
 
     `names` turns the row's own words into the format's; `members` are images that stand beside the row in a tar, by
     their file name; `prompt` is the question of images that have only a caption; `order` the numbers of the images that
-    its parts take, where they give one.
+    its parts take, where they give one; `inner` the format of a tar's .json, where it is known.
     """
 
     row: Mapping[str, Any]
@@ -48,6 +48,7 @@ class Draft:
     rebase: Mapping[str, str] = field(default_factory=dict)
     members: Mapping[str, ImageReference] = field(default_factory=dict)
     prompt: str | None = None
+    inner: str | None = None
     id: str | None = None
     turns: list[Turn] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)

@@ -18,7 +18,7 @@ BASE64_OF_IMAGES = ("/9j/", "iVBORw0KGgo", "R0lGOD", "UklGR")
 
 SHORTEST_BASE64 = 100
 BUCKET = re.compile(r"(gs|s3)://", re.IGNORECASE)
-COPY = {"gs": "gcloud storage cp -r", "s3": "aws s3 cp --recursive"}
+COPY = {"gs": "gcloud storage rsync -r", "s3": "aws s3 sync"}
 REFERENCE_KEYS = ("path", "url", "image_url", "image", "src", "file_name")
 
 
@@ -73,7 +73,7 @@ def path_or_address(draft: Draft, text: str, field: str) -> ImageReference | Non
     if bucket:
         start = text[: text.rfind("/") + 1]
         hint = (
-            f"copy the files first (`{COPY[bucket[1].lower()]} {start} images/`), "
+            f"copy the files first (`{COPY[bucket[1].lower()]} {start} images`), "
             f"and set source.rebase: {{'{start}': 'images/'}}"
         )
         draft.fault("images.bucket", field, f"{shown(text)!r} is in a cloud storage bucket", hint)

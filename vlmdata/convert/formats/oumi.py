@@ -6,6 +6,8 @@ Facts: oumi-ai/oumi src/oumi/core/types/conversation.py. A literal `<image>` in 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from vlmdata.convert.formats.draft import Draft
 from vlmdata.convert.formats.messages import add_system, read_messages
 from vlmdata.convert.formats.parts import binary_image, content_of, text_part
@@ -21,7 +23,10 @@ add_content = content_of(
 
 
 def read(draft: Draft) -> None:
-    """Read a row."""
+    """Read a row; a conversation may stand in it as a whole."""
+    whole = draft.row.get("conversation")
+    if isinstance(whole, Mapping):
+        draft.row = {**{key: value for key, value in draft.row.items() if key != "conversation"}, **whole}
     draft.take_id("conversation_id", "id")
     key = "messages" if "messages" in draft.row else "conversation"
     read_messages(draft, draft.take("messages", "conversation"), key, add_content)

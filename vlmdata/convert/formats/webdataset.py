@@ -12,7 +12,7 @@ from typing import Any
 from vlmdata.convert.formats import reader_of
 from vlmdata.convert.formats.detecting import candidates
 from vlmdata.convert.formats.draft import Draft, is_empty, kind_of_value
-from vlmdata.convert.formats.messages import add_text
+from vlmdata.convert.formats.messages import add_text, in_our_words
 
 KEY = "__key__"
 IMAGES = "images"
@@ -25,7 +25,8 @@ def read(draft: Draft) -> None:
     draft.read.update({KEY, IMAGES, "json", "txt"})
     inner = sample.get("json")
     if isinstance(inner, Mapping):
-        formats = candidates(inner)
+        inner = in_our_words(inner, draft.names)
+        formats = (draft.inner,) if draft.inner is not None else candidates(inner, draft.names)
         if formats and formats[0] != "webdataset":
             _read_inner(draft, inner, formats[0])
         else:

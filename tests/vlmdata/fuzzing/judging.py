@@ -1,0 +1,162 @@
+"""What must hold of a build of damaged input: the rows that were not touched are there, and no count is off."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vlmdata.dataset import data_files
+from vlmdata.validation import validate
+
+LINE_END = re.compile(rb"(?<=\n)|(?<=\r)(?!\n)")
+ID_TAKEN = "id.duplicate"
+OF_IMAGES = ("images.", "archive.", "mmiu.", "tar.")
+"""Rules of what is wrong with a picture, or with the archive that it stands in."""
+
+Place = tuple[str, int]
+"""A row's source and line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """The records of one row: their messages, and the names of their pictures without endings, which may be changed."""
+
+    messages: tuple[str, ...]
+    images: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of a build, published or refused: its counts, its records and its rejections, by row."""
+
+    counts: Mapping[str, Any]
+    used: Mapping[Place, Used]
+    rejected: Mapping[Place, frozenset[str]]
+
+    @property
+    def rows_read(self) -> int:
+        """How many rows the source had."""
+        return int(self.counts["rows"]["read"])
+
+    @property
+    def lines_read(self) -> int:
+        """How many physical lines the source had."""
+        return int(self.counts["lines"]["read"])
+
+
+def published(folder: Path) -> Outcome:
+    """The outcome of a build that was published."""
+    return Outcome(counts=_counts(folder), used=_used(folder), rejected=_rejected(folder))
+
+
+def refused(folder: Path) -> Outcome:
+    """The outcome of a build that was refused, from what stands beside its output."""
+    return Outcome(counts=_counts(folder), used={}, rejected=_rejected(folder))
+
+
+def _counts(folder: Path) -> dict[str, Any]:
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    return dict(report["ledger"])
+
+
+def _used(folder: Path) -> dict[Place, Used]:
+    messages: dict[Place, list[str]] = defaultdict(list)
+    images: dict[Place, set[str]] = defaultdict(set)
+    for file in data_files(folder):
+        for batch in file.batches():
+            columns = (batch.column(name) for name in ("origin", "messages", "images"))
+            for origin, talk, pictures in zip(*columns, strict=True):
+                place = origin["source"].as_py(), origin["line"].as_py()
+                messages[place].append(json.dumps(talk.as_py()))
+                images[place].update(stem(picture["path"].as_py() or "") for picture in pictures)
+    return {place: Used(tuple(sorted(found)), frozenset(images[place])) for place, found in messages.items()}
+
+
+def _rejected(folder: Path) -> dict[Place, frozenset[str]]:
+    found: dict[Place, frozenset[str]] = {}
+    path = folder / "rejected.jsonl"
+    for line in path.read_text(encoding="utf-8").split("\n") if path.is_file() else ():
+        if line:
+            entry = json.loads(line)
+            origin = entry["origin"]
+            place = origin["source"], origin["line"]
+            found[place] = found.get(place, frozenset()) | {problem["rule"] for problem in entry["problems"]}
+    return found
+
+
+def stem(name: str) -> str:
+    """A file's name without its ending."""
+    return name.rpartition(".")[0] or name
+
+
+def unsound(folder: Path) -> Iterator[str]:
+    """What is wrong with a published dataset."""
+    result = validate(folder)
+    for problem in result.problems:
+        if problem.severity == "error":
+            yield f"validate: {problem}"
+    counts = _counts(folder)
+    if result.records != counts["conversations"]["accepted"]:
+        yield f"{result.records} records, {counts['conversations']['accepted']} accepted"
+
+
+def lost_by_pictures(before: Outcome, after: Outcome, damaged: str) -> Iterator[str]:
+    """What is lost though only a picture, or an archive of them, was damaged."""
+    if before.rows_read != after.rows_read:
+        yield f"{after.rows_read} rows read, {before.rows_read} before only a picture was damaged"
+    for place, row in before.used.items():
+        if place in after.used:
+            if after.used[place].messages != row.messages:
+                yield f"the text at {place} changed, though only a picture was damaged"
+        elif not all(rule.startswith(OF_IMAGES) for rule in after.rejected.get(place, {"nothing"})):
+            yield f"the row at {place} is gone, though only a picture was damaged: {sorted(after.rejected.get(place, ()))}"
+        elif damaged and stem(damaged) not in row.images:
+            yield f"the row at {place} is rejected for a picture that was not damaged"
+
+
+def lost_lines(before: Outcome, after: Outcome, old: bytes, new: bytes, table: str) -> Iterator[str]:
+    """What is lost of a table's lines that stand in the damaged file as they stood before."""
+    csv = table.endswith(".csv")
+    old_lines, new_lines = physical_lines(old, csv=csv), physical_lines(new, csv=csv)
+    if csv and (new_lines[:1] != old_lines[:1] or _quotes_reach(new_lines)):
+        return
+    good = {text: before.used[place] for place, text in _by_place(before.used, old_lines, table) if text}
+    if csv:
+        good = {text: row for text, row in good.items() if b'"' not in text}
+    times = Counter(new_lines)
+    skipped = bool(after.counts["rows"]["skipped"])
+    for number, text in enumerate(new_lines, start=1):
+        row = good.get(text)
+        if row is None or (times[text] > 1 and text in new_lines[: number - 1]):
+            continue
+        place = next((place for place in before.used if place[0].endswith(table.rpartition("/")[2])), ("", 0))[0], number
+        if place in after.used:
+            if after.used[place].messages != row.messages:
+                yield f"the text of line {number} is another, though the line is the same"
+        elif after.rejected.get(place, frozenset()) != {ID_TAKEN} and not (skipped and times[text] > 1):
+            yield f"line {number} is whole and not used: {sorted(after.rejected.get(place, ()))}"
+
+
+def _by_place(used: Mapping[Place, Used], lines: Sequence[bytes], table: str) -> Iterator[tuple[Place, bytes]]:
+    name = table.rpartition("/")[2]
+    for place in used:
+        if place[0].endswith(name) and place[1] <= len(lines):
+            yield place, lines[place[1] - 1]
+
+
+def _quotes_reach(lines: Sequence[bytes]) -> bool:
+    """Whether quotes stand in more than one line, so that a cell may rightly reach from one to the other."""
+    return sum(b'"' in line for line in lines) > 1
+
+
+def physical_lines(data: bytes, *, csv: bool) -> list[bytes]:
+    """The lines of a file as an editor counts them; in JSON Lines a carriage return ends none."""
+    if csv:
+        return [line for line in LINE_END.split(data) if line]
+    found = data.split(b"\n")
+    return [line + b"\n" for line in found[:-1]] + ([found[-1]] if found[-1] else [])
