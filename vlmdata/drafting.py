@@ -119,7 +119,7 @@ def _table_draft(looked: LookedAt, home: Path, notes: list[str]) -> Draft:
         min_images=int(photos is not None and _no_photo_share(photos) <= 0.1),
         where=max((1 - text.filled for text in texts), default=0.0) > 0.03,
         tidying=proposed([each for each in (*texts, *_others(roles)) if len(each.path) == 1], STEPS),
-        addresses=find_addresses(looked.whole_columns, used, LOOKUP),
+        addresses=find_addresses(looked.named_columns, used, LOOKUP),
     )
     trial = tried(recipe_text(found), home)
     if not trial.used and photos is not None:
@@ -173,7 +173,7 @@ def _notes(looked: LookedAt, found: Found, trial: Trial) -> list[str]:
     """What a person should know and the recipe's comments do not say."""
     photos = looked.photos
     used = photos.named if photos is not None else set()
-    notes = list(unfound_photos(looked.whole_columns, used))
+    notes = list(unfound_photos(looked.named_columns, used))
     if photos is None:
         notes.append("no image column was found: the draft is of text alone")
     near = looked.path if looked.path.is_dir() else looked.path.parent

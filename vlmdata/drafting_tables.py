@@ -55,6 +55,11 @@ class LookedAt:
         return self.type in {"jsonl", "json", "parquet", "csv"} and {line for line, _ in self.lines} <= usual
 
     @property
+    def named_columns(self) -> tuple[Column, ...]:
+        """The columns, and the entries of their mappings, that a recipe can call by name."""
+        return tuple(column for column in self.columns if column.has_name)
+
+    @property
     def whole_columns(self) -> tuple[Column, ...]:
         """The columns, without the entries of their mappings."""
         return tuple(column for column in self.columns if len(column.path) == 1)
@@ -80,7 +85,9 @@ def look_at(kind: Kind, folders: Sequence[Path]) -> LookedAt:
     Raises SourceError where it can't be read, has no rows, or no row of names above them.
     """
     options, lines = _options(kind)
-    table = read_table(open_source(SourceConfig(type=kind.type, path=kind.path, options=options)), kind.path.name)
+    tried = " with any delimiter and quote that was tried" if kind.type == "csv" else ""
+    source = open_source(SourceConfig(type=kind.type, path=kind.path, options=options))
+    table = read_table(source, kind.path.name, tried)
     nulls = missing_spellings(table)
     table = with_json_read(table, nulls)
     columns = profile(table, nulls)
@@ -89,9 +96,9 @@ def look_at(kind: Kind, folders: Sequence[Path]) -> LookedAt:
         shown = ", ".join(repr(cell[:40]) for cell in data[:3])
         message = f"{kind.path.name}: the first row holds data ({shown}), the columns' names were expected"
         raise SourceError(f"{message}; put a line with a name for each column above it")
-    whole = [column for column in columns if len(column.path) == 1]
+    named = [column for column in columns if column.has_name]
     of_images = kind.type == "image_folder"
-    photos = find_photos(whole, [kind.path], LOOKUP) if of_images else _photos(whole, folders)
+    photos = find_photos(named, [kind.path], LOOKUP) if of_images else _photos(named, folders)
     return LookedAt(
         type=kind.type, path=kind.path, lines=lines, table=table, nulls=nulls, columns=columns, photos=photos
     )
@@ -120,8 +127,11 @@ def _csv_options(path: Path) -> tuple[dict[str, Any], tuple[Line, ...]]:
     return {"encoding": dialect.encoding, "delimiter": dialect.delimiter, "quote": dialect.quote}, tuple(lines)
 
 
-def read_table(source: Source, name: str) -> Table:
-    """The first rows of a source. Raises SourceError where it has none, or most of them can't be read."""
+def read_table(source: Source, name: str, tried: str) -> Table:
+    """The first rows of a source. Raises SourceError where it has none, or most of them can't be read.
+
+    `tried` are words for what was tried to read them better, if anything was.
+    """
     columns = tuple(source.columns)
     rows: list[tuple[Any, ...]] = []
     unreadable: Counter[str] = Counter()
@@ -139,8 +149,9 @@ def read_table(source: Source, name: str) -> Table:
             if characters > MAX_CHARACTERS or image_bytes > MAX_IMAGE_BYTES:
                 break
         whole = next(entries, None) is None
-    _refuse_unreadable(name, len(rows), unreadable, first)
-    return Table(columns=columns, rows=rows, unreadable=dict(unreadable), whole=whole)
+    table = Table(columns=columns, rows=rows, unreadable=dict(unreadable), whole=whole)
+    _refuse_unreadable(table, name, tried, first)
+    return table
 
 
 @contextmanager
@@ -181,12 +192,16 @@ def _light(value: Any) -> Any:
     return [_light(entry) for entry in value] if isinstance(value, list | tuple) else value
 
 
-def _refuse_unreadable(name: str, rows: int, unreadable: Counter[str], first: Rejection | None) -> None:
+def _refuse_unreadable(table: Table, name: str, tried: str, first: Rejection | None) -> None:
+    """Raise SourceError for a table without rows, or with as many that can't be read; `tried` is how they were."""
+    rows, unreadable = len(table.rows), Counter(table.unreadable)
     if not rows and first is None:
-        raise SourceError(f"{name}: a header and no row; rows were expected below it")
+        raise SourceError(
+            f"{name}: {'a header and no row; rows were expected below it' if tried else 'there is no row in it'}"
+        )
     bad = unreadable.total()
     if first is not None and bad >= rows:
-        message = f"{name}: {bad:,} of {rows + bad:,} rows can't be read with any delimiter and quote that was tried"
+        message = f"{name}: {bad:,} of {rows + bad:,} rows can't be read{tried}"
         raise SourceError(f"{message}; the first of them:", first.problems)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +26,9 @@ SHIPPED = Path(__file__).parent / "recipes"
 
 COMMON_KEYS = frozenset({"type", "path", "where", "limit", "nulls"})
 """What every type of source understands."""
+
+LONGEST_NAME, LONGEST_PATH = 255, 4_000
+"""The most bytes of a file's name, and about those of a path, that operating systems take."""
 
 FOLDER_SOURCES = ("image_folder",)
 """Sources whose path is the folder that their images are in."""
@@ -243,7 +247,7 @@ def _parts(user: str | list[str]) -> list[str]:
 def _deeper_problems(settings: Settings) -> list[Problem]:
     """What a schema can't say: templates that don't compile, shares that don't add up, images used without a source."""
     data = settings.data
-    found = [*_dialect_problems(settings), *_image_place_problems(settings)]
+    found = [*_path_problems(settings), *_dialect_problems(settings), *_image_place_problems(settings)]
     found += [*_template_problems(settings), *_split_problems(settings)]
     has_images = bool(data.get("images", {}).get("from"))
     for index, conversation in enumerate(data.get("conversations", [])):
@@ -291,6 +295,25 @@ def _image_place_problems(settings: Settings) -> Iterator[Problem]:
         for key in ("glob", "folder"):
             if isinstance(entry, dict) and key in entry:
                 yield from _compiled(settings, ("images", "from", index, key), entry[key], compile_template)
+
+
+def _path_problems(settings: Settings) -> Iterator[Problem]:
+    """Texts that no file can be called, on which the operating system would give up in words of its own."""
+    roots = settings.data.get("images", {}).get("root", [])
+    places: list[tuple[Place, str]] = [(("images", "root"), root) for root in _listed(roots)]
+    places += [(("source", key), settings.data["source"].get(key, "")) for key in ("path", "dataset")]
+    for place, path in places:
+        if not _can_be_a_path(path):
+            shown = repr(path) if len(path) < 80 else f"{path[:60]!r} … ({len(path):,} characters)"
+            yield settings.problem(place, f"found {shown}, which no file can be called", rule="recipe.path")
+
+
+def _can_be_a_path(path: str) -> bool:
+    try:
+        steps = os.fsencode(path).replace(b"\\", b"/").split(b"/")
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in path and len(path) <= LONGEST_PATH and all(len(step) <= LONGEST_NAME for step in steps)
 
 
 def _dialect_problems(settings: Settings) -> Iterator[Problem]:

@@ -27,6 +27,7 @@ from vlmdata.blocks import (
     notes_text,
 )
 from vlmdata.conversation_rows import conversation_row
+from vlmdata.image.names import ImageReferenceError
 from vlmdata.protocols import Check, Converter, Tools
 from vlmdata.record import (
     Change,
@@ -148,13 +149,13 @@ class Scan:
             return row
         if self._convert is None:
             self._convert = self.converter(Tools(warn=self._warn, changed=self._changed, matching=self.matching))
-        for made in self._convert(entry) if isinstance(entry, RawRecord) else (entry,):
-            if isinstance(made, Conversation):
-                row.conversations.append(made)
-            elif isinstance(made, Rejection):
-                row.rejections.append(made)
-            else:
-                row.skip = made
+        try:
+            for made in self._convert(entry) if isinstance(entry, RawRecord) else (entry,):
+                _sort(row, made)
+        except ImageReferenceError as error:  # a pattern of names that leads out of the roots, or matches too much
+            problem = Problem(rule=error.rule, message=error.message, hint=error.hint, field="images")
+            row.conversations.clear()
+            row.rejections = [Rejection(origin=entry.origin, problems=(_at(row, problem),), row=row.values)]
         if row.skip is None and isinstance(entry, RawRecord):
             self.count_passed(1)
         return row
@@ -176,7 +177,8 @@ class Scan:
             if verdict.problem is not None:
                 found.append(_at(row, replace(verdict.problem, field=f"images[{place}]")))
             elif key not in judged.images:
-                judged.images[key] = image_row(key, reference, verdict)
+                warnings = tuple(_at(row, replace(warning, field=f"images[{place}]")) for warning in verdict.warnings)
+                judged.images[key] = image_row(key, reference, replace(verdict, warnings=warnings))
         found += _too_large(row, started, judged.images)
         if found:
             earlier = [problem for rejection in row.rejections for problem in rejection.problems]
@@ -217,6 +219,16 @@ def _conversations(started: Started, judged: Judged) -> Iterator[dict[str, Any]]
         for made in row.conversations:
             keys = [started.keys[id(reference)] for reference in made.images]
             yield conversation_row(made, keys, shas, entry)
+
+
+def _sort(row: Row, made: Conversation | Rejection | Skip) -> None:
+    """Put one thing that a row was made into where it belongs."""
+    if isinstance(made, Conversation):
+        row.conversations.append(made)
+    elif isinstance(made, Rejection):
+        row.rejections.append(made)
+    else:
+        row.skip = made
 
 
 def _places(conversations: Iterable[Conversation]) -> Iterator[tuple[int, ImageReference]]:

@@ -6,12 +6,11 @@ Share i of N is a pure function of recipe, sources and N: whoever does it, and h
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pyarrow.compute as pc
 
@@ -29,7 +28,7 @@ from vlmdata.record import Location
 from vlmdata.scan import Scan, Started
 from vlmdata.source import open_source
 from vlmdata.verdicts import Verdicts
-from vlmdata.write.arrow_files import WrittenFile, write_shard
+from vlmdata.write.arrow_files import ReadOriginal, StoredImage, WrittenFile, write_shard
 from vlmdata.write.plan import OutputShard, Plan
 
 DOWNLOADS = 16
@@ -196,14 +195,16 @@ def finished(job: Job, journal: Journal, plan: Plan, shard: OutputShard) -> Writ
     return file if (job.folder / name).stat().st_size == file.bytes else None
 
 
-def original(reader: Reader) -> Callable[[Any], bytes]:
-    """From an image of the index to its stored bytes, through a reader."""
+def original(reader: Reader) -> ReadOriginal:
+    """What puts the stored bytes of an image of the index into their place, through a reader."""
 
-    def read(image: Any) -> bytes:
-        place = None
+    def read(image: StoredImage, into: memoryview) -> None:
+        reference, place = image["reference"] or "", None
         if image["file"] is not None:
             place = Location(file=image["file"], offset=image["offset"], size=image["stored"])
-        return reader.original(image["reference"] or "", place, size=image["size"], xxh3=image["xxh3"])
+        if place is None and reader.fill(reference, into, image["xxh3"]):
+            return
+        into[:] = reader.original(reference, place, size=image["size"], xxh3=image["xxh3"])
 
     return read
 

@@ -51,10 +51,26 @@ def test_json_lines_with_nested_values_and_lists_of_photos(tmp_path: Path) -> No
     assert (journey.recipe.source.type, journey.recipe.id) == ("jsonl", "productId")
     assert journey.image_columns == [("gallery", None)]
     assert journey.recipe.conversations[0].assistant == "{{ body }}"
-    assert journey.recipe.fields == ("colour",)
+    assert journey.recipe.fields == ("colour", "attributes.brand", "attributes.kind")
+    assert set(journey.recipe.tags) >= {"colour", "attributes.kind"}
     assert "Brand: {{ attributes.brand }}\nKind: {{ attributes.kind }}" in journey.recipe.conversations[0].user[1]
     assert '# where: "active == true"' in journey.draft.text
     assert (journey.built.ledger.rows_used, journey.built.ledger.images_references) == (30, 45)
+
+
+def test_ids_and_photos_inside_of_mappings(tmp_path: Path) -> None:
+    shop, rows = tmp_path / "shop", []
+    for number in range(20):
+        made = product(number)
+        put(shop / "pics" / f"{number}.jpg", picture(number))
+        item = {"sku": made["sku"], "text": {"en": {"description": made["text"]}}}
+        rows.append({"item": item, "media": {"main": {"src": f"pics/{number}.jpg"}, "count": 1}})
+    put(shop / "feed.json", json.dumps({"feed": rows}).encode())
+    journey = travel(shop, tmp_path / "out")
+    assert journey.recipe.id == "item.sku"
+    assert journey.image_columns in ([("media.main", None)], [("media.main.src", None)])
+    assert journey.recipe.conversations[0].assistant == "{{ item.text.en.description }}"
+    assert journey.built.ledger.images_references == 20
 
 
 def test_the_condition_on_a_value_that_is_no_text_works_when_it_is_uncommented(tmp_path: Path) -> None:
@@ -454,7 +470,13 @@ def test_what_no_recipe_is_drafted_for_is_said(name: str, tmp_path: Path) -> Non
 
 
 KEYS = st.text("ab.{}'\"\\ :é\n%#_", min_size=1, max_size=5) | st.sampled_from(["items", "get", "id", "image", "None"])
-SCALARS = st.none() | st.booleans() | st.integers(-9, 10**20) | st.floats(allow_nan=False) | st.text(max_size=8)
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-9, 10**20)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8)
+)
 PHOTOS = st.sampled_from(
     ["p/1.jpg", "p/2.jpg", "P\\1.JPG", "gone.jpg", "../1.jpg", "https://a.example/1.jpg", "data:image/png,x"]
 )
@@ -466,7 +488,7 @@ VALUES = st.recursive(
 
 
 @given(rows=st.lists(st.dictionaries(KEYS, VALUES, max_size=4), min_size=4, max_size=8))
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_rows_of_any_json_give_a_recipe_that_builds(rows: list[dict[str, Any]], tmp_path: Path) -> None:
     shop = tmp_path / "shop"
     shutil.rmtree(tmp_path / "out", ignore_errors=True)

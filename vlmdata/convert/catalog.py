@@ -47,12 +47,9 @@ class CatalogConverter:
         for name in self._columns:
             if name not in values:
                 values[name] = self._known_value(value_at(values, name))
-        unusable = next(self._unusable(raw, values), None)
-        if unusable is not None:
-            yield Rejection(origin=raw.origin, problems=(unusable,), row=raw.values)
-            return
-        if not self._wanted(values):
-            yield Skip(origin=raw.origin, reason=f"where: {self.recipe.source.where}")
+        left_out = self._left_out(raw, values)
+        if left_out is not None:
+            yield left_out
             return
         for change in changes:
             self.tools.changed(change)
@@ -66,19 +63,20 @@ class CatalogConverter:
     def _known_value(self, value: Any) -> Any:
         return known_value(value, self.recipe.source.nulls)
 
-    def _wanted(self, values: Mapping[str, Any]) -> bool:
+    def _left_out(self, raw: RawRecord, values: Mapping[str, Any]) -> Rejection | Skip | None:
+        """A rejection of a row that can't be asked whether it is wanted, a skip of one that is not."""
+        problem = None
+        for name, value in values.items():
+            if problem is None and holds_marks(value):
+                message = "the cell holds a noncharacter (U+FDD0 or U+FDD1)"
+                problem = _problem(raw, "text.noncharacter", name, message, "remove it")
         where = self.recipe.source.where
-        return where is None or compile_expression(where)(values) == "True"
-
-    def _unusable(self, raw: RawRecord, values: Mapping[str, Any]) -> Iterator[Problem]:
-        """Why a row can't even be asked whether it is wanted."""
-        for name in (name for name, value in values.items() if holds_marks(value)):
-            message = "the cell holds a noncharacter (U+FDD0 or U+FDD1)"
-            yield _problem(raw, "text.noncharacter", name, message, "remove it")
         try:
-            self._wanted(values)
+            if problem is None and where is not None and compile_expression(where)(values) != "True":
+                return Skip(origin=raw.origin, reason=f"where: {where}")
         except TemplateError as error:
-            yield _problem(raw, "row.where", "", error.message, "correct source.where, or the row")
+            problem = _problem(raw, "row.where", "", error.message, "correct source.where, or the row")
+        return Rejection(origin=raw.origin, problems=(problem,), row=raw.values) if problem is not None else None
 
     def _text_problems(self, raw: RawRecord, values: Mapping[str, Any]) -> list[Problem]:
         """What is wrong with the values that are used as they are: the id, the group, tags and fields."""

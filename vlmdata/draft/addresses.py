@@ -12,6 +12,7 @@ from vlmdata.draft.table import FILE_NAME, Column
 from vlmdata.draft.words import IMAGE, named
 
 MOST_CELLS = 5_000
+FEW_CELLS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,9 @@ def find_addresses(columns: Sequence[Column], used: Collection[str], looking: Lo
 
 def _addresses(column: Column, looking: Looking) -> Addresses | None:
     cells = spread([value for value in column.values if value is not None], MOST_CELLS)
+    few = spread(cells, FEW_CELLS)
+    if 4 * sum("://" in str(cell) for cell in few) < len(few):
+        return None
     for separator in SEPARATORS:
         entries = [str(entry) for cell in cells for entry in looking.entries(cell, separator)]
         hosts = [host for entry in entries if (host := _host(entry))]

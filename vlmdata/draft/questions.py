@@ -35,7 +35,14 @@ def find_questions(columns: Sequence[Column], photos: Photos) -> Questions | Non
     places = [place for place in photos.places if isinstance(place, PhotoColumn)]
     named = {part: _named(columns, names) for part, names in PARTS.items()}
     question, answer, options = named["question"], named["answer"], named["options"]
-    if len(places) != 1 or len(photos.places) != 1 or question is None or answer is None or options is None:
+    if (
+        len(places) != 1
+        or len(photos.places) != 1
+        or len(places[0].column.path) > 1
+        or question is None
+        or answer is None
+        or options is None
+    ):
         return None
     parts = {"question": question, "images": places[0].column, "answer": answer, "options": options}
     parts |= {"context": named["context"]} if named["context"] is not None else {}

@@ -41,9 +41,9 @@ class Roles:
 def assign(columns: Sequence[Column], *, has_photos: bool) -> Roles:
     """Give the columns that hold no images their roles; `answers` is empty where no column could be one."""
     free = list(columns)
-    whole = [column for column in free if len(column.path) == 1]
-    identity = _take(free, _id(whole))
-    group = _take(free, _group([column for column in whole if column is not identity]))
+    named = [column for column in free if column.has_name]
+    identity = _take(free, _id(named))
+    group = _take(free, _group([column for column in named if column is not identity]))
     question = _take(free, _question(free))
     texts = _answers(free, has_photos=has_photos)
     free = [column for column in free if column not in texts]
@@ -60,7 +60,7 @@ def assign(columns: Sequence[Column], *, has_photos: bool) -> Roles:
         group=group,
         question=question,
         facts=tuple(facts[:MAX_FACTS]),
-        tags=tuple(_tags([column for column in facts if len(column.path) == 1])),
+        tags=tuple(_tags([column for column in facts if column.has_name])),
         flag=next(
             (column for column in columns if 2 <= column.distinct <= 4 and words.named(column.name, words.ACTIVE)), None
         ),

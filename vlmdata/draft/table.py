@@ -74,6 +74,11 @@ class Column:
     html: float
 
     @property
+    def has_name(self) -> bool:
+        """Whether a recipe can call it by its name: an entry's is dotted, so that no key on the way may hold a dot."""
+        return len(self.path) == 1 or not any("." in step for step in self.path)
+
+    @property
     def count(self) -> int:
         """How many rows have a value here."""
         return round(self.filled * len(self.values))
@@ -162,8 +167,9 @@ def profile(table: Table, nulls: Sequence[str]) -> tuple[Column, ...]:
     ]
     for column in columns:  # it grows meanwhile, so that mappings inside mappings are looked into
         for key in _keys(column) if len(column.path) < MAX_STEPS else ():
-            cells = [value.get(key) if isinstance(value, Mapping) else None for value in column.values]
-            columns.append(_column((*column.path, key), len(columns), cells, missing))
+            if ".".join((*column.path, key)) not in table.columns:
+                cells = [value.get(key) if isinstance(value, Mapping) else None for value in column.values]
+                columns.append(_column((*column.path, key), len(columns), cells, missing))
     return tuple(columns)
 
 

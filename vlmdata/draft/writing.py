@@ -211,7 +211,7 @@ def _column(column: Column, separator: str | None) -> str:
 
 
 def _kept(roles: Roles) -> Iterator[str]:
-    fields = [column.name for column in roles.facts if len(column.path) == 1]
+    fields = [column.name for column in roles.facts if column.has_name]
     if fields:
         yield commented(f"fields: {flow_list(fields)}", "kept with each row, for evaluation")
     if roles.tags:

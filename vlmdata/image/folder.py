@@ -83,6 +83,25 @@ class ImageFolder:
             message = f"{reference!r} can't be read: {error.strerror or error}"
             raise ImageReferenceError("images.unreadable", message, "make it readable, or drop the row") from None
 
+    def fill(self, reference: str, into: memoryview) -> bool:
+        """Read a file of exactly that size into a place; False where it is none, or must be looked for more closely."""
+        refuse_shape(reference)
+        path = self._path(reference)
+        if path is None or not CAN_REFUSE_LINKS:
+            return False
+        try:
+            opened = os.open(path, OPEN_NO_LINK)
+            with os.fdopen(opened, "rb", 0) as file:
+                found = os.fstat(opened)
+                if not stat.S_ISREG(found.st_mode) or found.st_size != len(into):
+                    return False
+                done = 0
+                while done < len(into) and (read := file.readinto(into[done:])):
+                    done += read
+                return done == len(into)
+        except OSError:
+            return False
+
     def _read_opened(self, opened: int, reference: str) -> bytes:
         with open(opened, "rb") as file:
             found = os.fstat(opened)

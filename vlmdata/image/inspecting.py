@@ -14,6 +14,7 @@ import simplejpeg
 import xxhash
 from PIL import Image
 
+from vlmdata.image.jpeg_segments import has_plain_header
 from vlmdata.image.traits import Trait, has_position, is_see_through, traits_of
 from vlmdata.pixels import (
     PIXEL_LIMIT,
@@ -50,7 +51,7 @@ SMALL = 2 * 8 * (DHASH_SIDE + 1)
 """Below this many pixels a side, an eighth of the size is too little to hash."""
 
 
-def fingerprint(data: bytes) -> str:
+def fingerprint(data: bytes | memoryview) -> str:
     """xxh3-128 of bytes, as 32 hex digits: ten times sha256's speed, to notice a changed file, not an attacker."""
     return str(xxhash.xxh3_128_hexdigest(data))
 
@@ -116,15 +117,19 @@ def _look_at_jpeg(data: bytes, verify: Verify, pixel_limit: int) -> _Looked:
     except (ValueError, KeyError):  # KeyError: a header without a colour space, of a file cut inside it
         return _look_with_pillow(data, verify, pixel_limit)
     refuse_bomb(width, height, pixel_limit)
-    with pillow_errors(len(data)), Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
-        turn = orientation(image)
-        traits = {*traits_of(image), *_position(image)}
+    turn, traits = (1, set[Trait]()) if has_plain_header(data) else _metadata_of_jpeg(data)
     dhash = None
     if verify == "full":
         dhash = dhash_of(turned(_strict_grey(data, pixel_limit, 8 if min(width, height) >= SMALL else 1), turn))
     if turn in TRANSPOSED:
         width, height = height, width
     return _Looked(width, height, "JPEG", frozenset(traits), dhash)
+
+
+def _metadata_of_jpeg(data: bytes) -> tuple[int, set[Trait]]:
+    """The orientation, and what readers should be told of."""
+    with pillow_errors(len(data)), Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+        return orientation(image), {*traits_of(image), *_position(image)}
 
 
 def _position(image: Image.Image) -> tuple[Trait, ...]:

@@ -9,6 +9,10 @@ from vlmdata.image.exif import PREFIX, OddMetadataError, orientation_alone, with
 
 SOI, EOI, SOS, COMMENT = 0xD8, 0xD9, 0xDA, 0xFE
 APP0, APP1, APP2, APP13, APP14, APP15 = 0xE0, 0xE1, 0xE2, 0xED, 0xEE, 0xEF
+FRAMES = frozenset({0xC0, 0xC1, 0xC2})
+PLAIN = frozenset({*FRAMES, 0xC4, 0xDB, 0xDD, APP0, COMMENT})
+"""Frames of the usual kinds, tables, JFIF, comments."""
+
 WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD8)})
 XMP = b"http://ns.adobe.com/xap/1.0/\0"
 XMP_MORE = b"http://ns.adobe.com/xmp/extension/\0"
@@ -64,6 +68,26 @@ def segments(data: bytes) -> Iterator[Segment]:
             if place < len(data):
                 yield Segment(0, data[place:])
             return
+
+
+def has_plain_header(data: bytes) -> bool:
+    """Whether all that stands before a JPEG's picture is about its pixels, in grey or in three colours of 8 bits.
+
+    Then it has no orientation, no position, no further frame and no inks; where in doubt, it is not plain.
+    """
+    place = 2
+    while data[place : place + 1] == b"\xff":
+        marker = data[place + 1]
+        if marker == SOS:
+            return True
+        if marker in FRAMES and (data[place + 4] != 8 or data[place + 9] not in {1, 3}):
+            return False
+        if marker not in PLAIN:
+            return False
+        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+        if place + 10 > len(data):
+            return False
+    return False
 
 
 def _end_of_scan(data: bytes, start: int) -> int:

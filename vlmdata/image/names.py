@@ -6,6 +6,7 @@ import re
 import unicodedata
 from pathlib import PurePosixPath, PureWindowsPath
 
+from vlmdata.image.address_text import shown
 from vlmdata.recipe import NameDifference
 
 ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*)://|data:", re.IGNORECASE)
@@ -42,13 +43,18 @@ class ImageReferenceError(ValueError):
         self.hint = hint
 
 
+def has_scheme(reference: str) -> bool:
+    """Whether a reference is an address, and no path."""
+    return ":" in reference and ADDRESS.match(reference) is not None
+
+
 def refuse_shape(reference: str) -> None:
     """Raise ImageReferenceError for a reference that no listing of a root could hold."""
     if "\0" in reference:
         raise ImageReferenceError("images.outside", f"{reference!r} holds a NUL character")
     if address := ADDRESS.match(reference):
-        message = f"{reference[:120]!r} is an address, and nothing is downloaded"
-        hint = "download the file and give its path below the image root"
+        message = f"{shown(reference)!r} is an address, and nothing is downloaded"
+        hint = "list its host under `network`, or download the file and give its path below the image root"
         raise ImageReferenceError("images.url", message, DO_WITH_ADDRESS.get((address[1] or "").lower(), hint))
     if reference.startswith(("/", "\\")) or ".." in reference or ":" in reference:
         windows = PureWindowsPath(reference)
@@ -113,7 +119,7 @@ def _stem_and_ending(path: str) -> tuple[str, str]:
 
 def is_image_name(name: str) -> bool:
     """Whether a bare name is that of an image file, and not of a hidden one."""
-    return not name.startswith(".") and PurePosixPath(name).suffix.lower() in SUFFIXES
+    return not name.startswith(".") and f".{name.rpartition('.')[2].lower()}" in SUFFIXES and "." in name
 
 
 def natural_order(path: str) -> tuple[tuple[tuple[int, int, str], ...], str]:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import unquote, urlsplit
 
+from vlmdata.image.address_text import name_of
+from vlmdata.image.address_text import shown as address_shown
 from vlmdata.image.archive import ImageArchive
 from vlmdata.image.data_uri import decode_data_uri, is_data_uri, shown
 from vlmdata.image.folder import ImageFolder
-from vlmdata.image.names import ImageReferenceError, differences, natural_order, plain
+from vlmdata.image.names import ImageReferenceError, differences, has_scheme, natural_order, plain
 from vlmdata.image.patterns import Steps, steps_of
 from vlmdata.image.spool import read_run
 from vlmdata.recipe import NameDifference
@@ -84,6 +85,14 @@ class Originals:
                 raise
             return self._near_miss(reference, error)
 
+    def fill(self, reference: str, into: memoryview) -> bool:
+        """Read a plain file of the first root, of exactly that size, into a place; False where it is not so simple."""
+        root = self.roots[0]
+        try:
+            return isinstance(root, ImageFolder) and not has_scheme(reference) and root.fill(reference, into)
+        except ImageReferenceError:
+            return False
+
     def run(self, place: Location, name: str) -> bytes:
         """The bytes of a place in a file. Raises ImageReferenceError."""
         self._refuse_large(place.size, repr(name))
@@ -125,12 +134,8 @@ class Originals:
 
     def _downloaded(self, reference: str, download: Download) -> Original:
         data = download(reference)
-        self._refuse_large(len(data), repr(reference))
-        try:
-            name = unquote(urlsplit(reference).path).rpartition("/")[2]
-        except ValueError:
-            name = ""
-        return Original(data=data, name=name)
+        self._refuse_large(len(data), repr(address_shown(reference)))
+        return Original(data=data, name=name_of(reference))
 
     def _near_miss(self, reference: str, missing: ImageReferenceError) -> Original:
         """The one file whose name differs in what the recipe accepts alone. Raises ImageReferenceError."""
@@ -188,5 +193,7 @@ def _open_root(root: Path, byte_limit: int) -> ImageRoot:
 def reference_shown(reference: ImageReference) -> str:
     """A reference in a message's words."""
     if isinstance(reference, str):
-        return shown(reference) if is_data_uri(reference) else repr(reference)
+        if is_data_uri(reference):
+            return shown(reference)
+        return repr(address_shown(reference) if has_scheme(reference) else reference)
     return repr(reference.name) if reference.name else "the image"

@@ -103,6 +103,10 @@ class Reader:
             raise ImageReferenceError("images.changed", message)
         return data
 
+    def fill(self, reference: str, into: memoryview, xxh3: str) -> bool:
+        """Read a verified image that is a plain file into a place; False where `original` must be asked."""
+        return self.originals.fill(reference, into) and fingerprint(into) == xxh3
+
     def matching(self, pattern: str) -> Sequence[str]:
         """The references of the image files that a glob pattern matches, in a fixed order.
 

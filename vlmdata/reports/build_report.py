@@ -93,7 +93,7 @@ def terminal_text(report: Mapping[str, Any], out: str, *, problems: Sequence[Pro
         groups = ledger["groups"]
         lines += [
             f"{'images':<{label}} {images['unique']:,} unique, {images['references']:,} references, "
-            f"{size_words(images['bytes'])}, their bytes as they were",
+            f"{size_words(images['bytes'])}, {changed_words(ledger['changed'])}",
             f"{'splits':<{label}} {splits}    groups {groups['count']:,}, largest {groups['largest']:,}",
         ]
     lines += _rule_lines("rejected", ledger["rejected_by_rule"], label)
@@ -103,6 +103,23 @@ def terminal_text(report: Mapping[str, Any], out: str, *, problems: Sequence[Pro
     if report["published"]:
         lines.append(f'-> {out}    open it with datasets.load_from_disk("{out}")')
     return "\n".join(lines)
+
+
+OF_BYTES = (
+    "images.resized",
+    "images.converted",
+    "images.location_stripped",
+    "images.metadata_stripped",
+)
+"""Changes of an image's bytes, of which an image may have several."""
+
+
+def changed_words(changed: Mapping[str, int]) -> str:
+    """What became of the images' bytes: as they were, but for what the recipe asked for."""
+    done = [f"{changed[rule]:,} {rule.partition('.')[2].replace('_', ' ')}" for rule in OF_BYTES if changed.get(rule)]
+    if not done:
+        return "their bytes as they were"
+    return f"their bytes as they were but for {', '.join(done)}"
 
 
 def _rule_lines(title: str, counts: dict[str, int], label: int) -> list[str]:

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from vlmdata.errors import SourceError
 from vlmdata.record import Origin, Problem, RawRecord, Rejection
+from vlmdata.source.arrow_offsets import is_valid, leads_inside
 from vlmdata.source.arrow_values import ArrowValueError, RowReader
 
 STATE = "state.json"
@@ -83,10 +84,24 @@ class ArrowShard:
 
 
 def _rows(reader: Any) -> Iterator[dict[str, Any] | ArrowValueError]:
+    """Every row. Arrow follows the offsets of a damaged file to wherever they lead, so these are looked at first."""
     rows = RowReader(reader.schema)
     for batch in reader:
+        sound = is_valid(batch)
         for start in range(0, batch.num_rows, ROWS_AT_ONCE):
-            yield from rows.rows(batch.slice(start, ROWS_AT_ONCE))
+            part = batch.slice(start, ROWS_AT_ONCE)
+            yield from rows.rows(part) if sound else _one_by_one(rows, part)
+
+
+def _one_by_one(rows: RowReader, batch: pa.RecordBatch) -> Iterator[dict[str, Any] | ArrowValueError]:
+    """The rows of a batch that is damaged somewhere: the others are read as ever."""
+    for number in range(batch.num_rows):
+        row = batch.slice(number, 1)
+        damaged = next((name for name in row.schema.names if not leads_inside(row.column(name))), None)
+        if damaged is None:
+            yield from rows.rows(row)
+        else:
+            yield ArrowValueError(damaged, "the file is damaged: this value lies outside of its data")
 
 
 def _entry(values: dict[str, Any] | ArrowValueError, name: str, row: int) -> RawRecord | Rejection:

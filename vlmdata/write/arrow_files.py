@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import xxhash
 
@@ -18,8 +19,8 @@ from vlmdata.write.plan import BATCH_BYTES, BATCH_ROWS, OutputShard, Sizes, boun
 StoredImage = Mapping[str, Any]
 """An image as a row of the index."""
 
-ReadOriginal = Callable[[StoredImage], bytes]
-"""From an image of the index to its bytes, checked to be what was verified."""
+ReadOriginal = Callable[[StoredImage, memoryview], None]
+"""Puts the bytes of an image of the index, checked to be what was verified, into their place of `size` bytes."""
 
 INFO = ("sha256", "width", "height", "format", "dhash")
 
@@ -78,7 +79,12 @@ def record_batch(index: Index, rows: Sequence[int], read: ReadOriginal, schema: 
 def _images(
     numbers: pa.ListArray, images: Sequence[StoredImage], read: ReadOriginal, kind: pa.DataType
 ) -> pa.ListArray:
-    data = pa.array([read(image) for image in images], pa.binary())
+    offsets = np.concatenate([[0], np.cumsum([image["size"] for image in images])]).astype(np.int32)
+    held = pa.allocate_buffer(int(offsets[-1]))
+    view = memoryview(held).cast("B")
+    for image, start, end in zip(images, offsets, offsets[1:], strict=False):
+        read(image, view[start:end])
+    data = pa.Array.from_buffers(pa.binary(), len(images), [None, pa.py_buffer(offsets), held])
     names = pa.array([image["name"] for image in images], pa.string())
     structs = pa.StructArray.from_arrays([data, names], fields=list(kind.value_type))
     return pa.ListArray.from_arrays(_offsets(numbers), structs, type=kind)

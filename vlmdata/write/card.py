@@ -23,6 +23,10 @@ def dataset_card(recipe: Recipe, ledger: Ledger) -> str:
     about = "\n\n".join(text for text in (recipe.dataset.description, recipe.dataset.source) if text)
     rejected = "\n".join(f"| {rule} | {count:,} |" for rule, count in sorted(ledger.rejected_by_rule.items()))
     quarantine = f"\n## Rejected\n\n| rule | rows |\n|---|---|\n{rejected}\n" if rejected else ""
+    changed = {rule: count for rule, count in sorted(ledger.changed.items()) if rule.startswith("images.")}
+    bytes_words = "their bytes as they were"
+    if changed:
+        bytes_words += f" but for {', '.join(f'{rule} {count:,}' for rule, count in changed.items())}"
     return f"""---
 {yaml.safe_dump(front, sort_keys=False, allow_unicode=True).strip()}
 ---
@@ -37,7 +41,7 @@ def dataset_card(recipe: Recipe, ledger: Ledger) -> str:
 
 {ledger.rows_read:,} rows read: {ledger.rows_used:,} used, {ledger.rows_skipped:,} skipped, \
 {ledger.rows_rejected:,} rejected.
-{ledger.images_unique:,} unique images in {ledger.images_references:,} places, their bytes as they were.
+{ledger.images_unique:,} unique images in {ledger.images_references:,} places, {bytes_words}.
 {quarantine}
 Built by vlmdata {__version__}; open it with `datasets.load_from_disk`.
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,8 @@ OUTCOMES = {
     "failed": "FAILED",
 }
 SHOWN_EVERY = 500
+FATAL = re.compile(r"^(Timeout|Fatal Python error)", re.MULTILINE)
+"""What faulthandler says first, where a case hangs inside a library or kills the process."""
 
 
 def main() -> int:
@@ -105,6 +108,8 @@ def _results(seed: int, numbers: range) -> Iterator[Result]:
                         numbers_left = numbers_left[1:]
                         yield Result(**{**found, "failures": tuple(found["failures"])})
                 words = said.result()
+        if process.returncode == 1 and not FATAL.search(words):
+            raise SystemExit(f"the fuzzer itself failed at case {last}:\n{words[-3_000:]}")
         if numbers_left and process.returncode:
             number = last if last is not None else numbers_left[0]
             failure = f"the process ended with {process.returncode}: {words[-2_000:]}"

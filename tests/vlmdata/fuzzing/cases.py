@@ -22,7 +22,7 @@ from tests.vlmdata.fuzzing.judging import Outcome, lost_by_pictures, lost_lines,
 from tests.vlmdata.fuzzing.seeds import KINDS, Seed, all_seeds, picture, put
 from tests.vlmdata.fuzzing.tablewise import changed_parquet
 from tests.vlmdata.fuzzing.textwise import changed_text
-from tests.vlmdata.fuzzing.watching import HangError, innermost, watching
+from tests.vlmdata.fuzzing.watching import SECRET, HangError, innermost, watching
 from vlmdata import build, load_recipe
 from vlmdata.errors import BuildRefusedError, ConfigError, OutputError, VlmError
 
@@ -60,7 +60,7 @@ class Result:
         return f"case {self.number}: {self.seed} {self.file} ({self.change}): {self.outcome} {self.message[:200]}{said}"
 
 
-@dataclass(slots=True)
+@dataclass
 class Prepared:
     """A seed's project, written once, and what a build of it gives."""
 
@@ -71,7 +71,8 @@ class Prepared:
     @cached_property
     def files(self) -> tuple[str, ...]:
         """The files that can be damaged, in order."""
-        found = (path for path in sorted(self.folder.rglob("*")) if path.is_file() and not path.is_symlink())
+        paths = (path for path in sorted(self.folder.rglob("*")) if path.is_file() and not path.is_symlink())
+        found = (path for path in paths if not path.name.startswith(SECRET))
         return tuple(path.relative_to(self.folder).as_posix() for path in found)
 
 
@@ -140,8 +141,6 @@ def _chosen_file(random: Random, prepared: Prepared) -> str:
 
 
 def _weight(name: str) -> float:
-    if PurePosixPath(name).name.startswith("secret"):
-        return 0
     ending = name.rpartition(".")[2]
     return {"yaml": 1.5, "txt": 0.7, "tif": 1.0, "avif": 1.0}.get(ending, 0.5 if ending in PICTURES else 5.0)
 

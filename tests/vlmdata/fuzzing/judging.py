@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +18,8 @@ ID_TAKEN = "id.duplicate"
 OF_IMAGES = ("images.", "archive.", "mmiu.", "tar.")
 """Rules of what is wrong with a picture, or with the archive that it stands in."""
 
-Place = tuple[str, int]
-"""A row's source and line."""
+Place = tuple[str, int, int]
+"""A row's source, line and number: in JSON several rows may stand in one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +71,14 @@ def _used(folder: Path) -> dict[Place, Used]:
         for batch in file.batches():
             columns = (batch.column(name) for name in ("origin", "messages", "images"))
             for origin, talk, pictures in zip(*columns, strict=True):
-                place = origin["source"].as_py(), origin["line"].as_py()
+                place = _place(origin.as_py())
                 messages[place].append(json.dumps(talk.as_py()))
                 images[place].update(stem(picture["path"].as_py() or "") for picture in pictures)
     return {place: Used(tuple(sorted(found)), frozenset(images[place])) for place, found in messages.items()}
+
+
+def _place(origin: Mapping[str, Any]) -> Place:
+    return origin["source"], origin["line"], origin["row"]
 
 
 def _rejected(folder: Path) -> dict[Place, frozenset[str]]:
@@ -83,8 +87,7 @@ def _rejected(folder: Path) -> dict[Place, frozenset[str]]:
     for line in path.read_text(encoding="utf-8").split("\n") if path.is_file() else ():
         if line:
             entry = json.loads(line)
-            origin = entry["origin"]
-            place = origin["source"], origin["line"]
+            place = _place(entry["origin"])
             found[place] = found.get(place, frozenset()) | {problem["rule"] for problem in entry["problems"]}
     return found
 
@@ -125,28 +128,25 @@ def lost_lines(before: Outcome, after: Outcome, old: bytes, new: bytes, table: s
     old_lines, new_lines = physical_lines(old, csv=csv), physical_lines(new, csv=csv)
     if csv and (new_lines[:1] != old_lines[:1] or _quotes_reach(new_lines)):
         return
-    good = {text: before.used[place] for place, text in _by_place(before.used, old_lines, table) if text}
-    if csv:
-        good = {text: row for text, row in good.items() if b'"' not in text}
-    times = Counter(new_lines)
-    skipped = bool(after.counts["rows"]["skipped"])
-    for number, text in enumerate(new_lines, start=1):
-        row = good.get(text)
-        if row is None or (times[text] > 1 and text in new_lines[: number - 1]):
+    was_used = {old_lines[line - 1]: row for line, row in _by_line(before.used, table).items()}
+    is_used, rejected = _by_line(after.used, table), _by_line(after.rejected, table)
+    seen: set[bytes] = set()
+    for line, text in enumerate(new_lines, start=1):
+        row = was_used.get(text)
+        if row is None or text in seen or (csv and b'"' in text):
             continue
-        place = next((place for place in before.used if place[0].endswith(table.rpartition("/")[2])), ("", 0))[0], number
-        if place in after.used:
-            if after.used[place].messages != row.messages:
-                yield f"the text of line {number} is another, though the line is the same"
-        elif after.rejected.get(place, frozenset()) != {ID_TAKEN} and not (skipped and times[text] > 1):
-            yield f"line {number} is whole and not used: {sorted(after.rejected.get(place, ()))}"
+        seen.add(text)
+        if line in is_used:
+            if is_used[line].messages != row.messages:
+                yield f"the text of line {line} is another, though the line is the same"
+        elif rejected.get(line) != {ID_TAKEN}:
+            yield f"line {line} is whole and not used: {sorted(rejected.get(line, ()))}"
 
 
-def _by_place(used: Mapping[Place, Used], lines: Sequence[bytes], table: str) -> Iterator[tuple[Place, bytes]]:
+def _by_line(found: Mapping[Place, Any], table: str) -> dict[int, Any]:
+    """What is known of a table's rows, by the line that they start on."""
     name = table.rpartition("/")[2]
-    for place in used:
-        if place[0].endswith(name) and place[1] <= len(lines):
-            yield place, lines[place[1] - 1]
+    return {line: value for (source, line, _), value in found.items() if source.rpartition("/")[2] == name}
 
 
 def _quotes_reach(lines: Sequence[bytes]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import signal
 import sys
 import sysconfig
@@ -57,8 +58,9 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     watched = _watched
     if watched is None:
         return
-    if event in READS and isinstance(arguments[0], str | bytes | os.PathLike):
-        _note_read(watched, os.fsdecode(arguments[0]))
+    if event in READS and isinstance(arguments[0], str | bytes | os.PathLike) and not _is_rmtree():
+        flags = arguments[2] if event == "open" else 0
+        _note_read(watched, os.fsdecode(arguments[0]), refuses_links=bool(flags & getattr(os, "O_NOFOLLOW", 0)))
     elif event in SOCKETS:
         watched.seen.append(f"{event} {arguments[1:]!r}"[:200])
         raise OSError("the fuzzer opens no sockets")
@@ -66,8 +68,14 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
         watched.seen.append(f"{event} {arguments!r}"[:200])
 
 
-def _note_read(watched: Watched, path: str) -> None:
-    real = os.path.realpath(path)
+def _is_rmtree() -> bool:
+    """Whether shutil takes a tree away, of whose names the hook is not told in which folder they are."""
+    return sys._getframe(2).f_code.co_filename == shutil.__file__
+
+
+def _note_read(watched: Watched, path: str, *, refuses_links: bool) -> None:
+    folder, name = os.path.split(path)
+    real = os.path.join(os.path.realpath(folder), name) if refuses_links else os.path.realpath(path)  # noqa: PTH118
     allowed = any(real == start or real.startswith(start + os.sep) for start in (*watched.inside, *SYSTEM))
     if not allowed or os.path.basename(real).startswith(SECRET):  # noqa: PTH119  (an audit hook is called often)
         watched.seen.append(f"read {path!r}")
