@@ -119,12 +119,18 @@ def _inside(file: Path, name: str) -> Path:
 
 def _names(entry: Mapping[str, Any]) -> dict[str, str]:
     """Our word for each of the entry's columns and tags, and the entry's own word for it."""
-    columns = {key: word for key, word in (entry.get("columns") or {}).items() if isinstance(word, str)}
+    columns = _words(entry, "columns")
     own = {"prompt": "instruction", "query": "input", "response": "output"}
     names = {own.get(key, key): word for key, word in columns.items()}
-    tags = {key: word for key, word in (entry.get("tags") or {}).items() if isinstance(word, str)}
+    tags = _words(entry, "tags")
     names |= {own_key: tags[tag] for tag, own_key in (("role_tag", "role"), ("content_tag", "content")) if tag in tags}
     return names | {tag: tags[f"{tag}_tag"] for tag in TAGS if f"{tag}_tag" in tags}
+
+
+def _words(entry: Mapping[str, Any], key: str) -> dict[str, str]:
+    """What an entry says under a key, as far as it is names and words."""
+    found = entry.get(key)
+    return {name: word for name, word in found.items() if isinstance(word, str)} if isinstance(found, dict) else {}
 
 
 def _listed(names: Any, most: int = 12) -> str:

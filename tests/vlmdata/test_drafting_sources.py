@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import vlmdata
@@ -488,7 +488,12 @@ VALUES = st.recursive(
 
 
 @given(rows=st.lists(st.dictionaries(KEYS, VALUES, max_size=4), min_size=4, max_size=8))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15,
+    deadline=None,
+    phases=[Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 def test_rows_of_any_json_give_a_recipe_that_builds(rows: list[dict[str, Any]], tmp_path: Path) -> None:
     shop = tmp_path / "shop"
     shutil.rmtree(tmp_path / "out", ignore_errors=True)

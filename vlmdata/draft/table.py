@@ -24,7 +24,7 @@ OTHER_FILE = re.compile(
 DATE = re.compile(r"\d{4}-\d\d-\d\d|\d{1,2}[./]\d{1,2}[./]\d{2,4}")
 TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 IMAGE_STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"GIF8", b"II*\0", b"MM\0*", b"BM")
-MAX_STEPS, MAX_KEYS, MIN_KEY_SHARE = 3, 40, 0.1
+MAX_STEPS, MAX_KEYS, MIN_KEY_SHARE = 4, 40, 0.1
 """How deep mappings are looked into, and how many of their keys, which this share of them must have."""
 
 JSON_SHARE = 0.9

@@ -37,7 +37,7 @@ class ArrowFolderSource:
         """The Arrow files, splits and files in their own order."""
         folders = [self._path]
         if (self._path / SPLITS).is_file():
-            folders = [self._path / name for name in _read_json(self._path / SPLITS, self._path)["splits"]]
+            folders = [self._path / name for name in _splits_of(self._path)]
         found = [folder / entry["filename"] for folder in folders for entry in _files_of(folder, self._path)]
         outside = [file for file in found if not file.resolve().is_relative_to(self._path.resolve())]
         if outside:
@@ -123,10 +123,22 @@ def _opened(file: Path, name: str) -> Any:
         raise SourceError(f"{name}: this is no Arrow file of datasets: {error}") from None
 
 
+def _splits_of(folder: Path) -> list[str]:
+    splits = _read_json(folder / SPLITS, folder).get("splits")
+    if not isinstance(splits, list) or not all(map(_is_name, splits)):
+        raise SourceError(f"{SPLITS}: lists no splits; write the dataset with save_to_disk again")
+    return splits
+
+
+def _is_name(value: Any) -> bool:
+    """Whether a value can be the name of a file or folder."""
+    return isinstance(value, str) and value.isprintable() and len(value.encode()) <= 255
+
+
 def _files_of(folder: Path, root: Path) -> list[dict[str, str]]:
     state = _read_json(folder / STATE, root)
     files = state.get("_data_files")
-    if not isinstance(files, list) or not all(isinstance(entry, dict) and "filename" in entry for entry in files):
+    if not isinstance(files, list) or not all(isinstance(entry, dict) and _is_name(entry.get("filename")) for entry in files):
         raise SourceError(f"{folder.name}/{STATE}: lists no data files; write the dataset with save_to_disk again")
     return files
 
@@ -135,7 +147,7 @@ def _read_json(file: Path, root: Path) -> dict[str, Any]:
     name = file.relative_to(root).as_posix()
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SourceError(f"{name}: can't be read as JSON: {error}") from None
     if not isinstance(data, dict):
         raise SourceError(f"{name}: keys and values were expected")
