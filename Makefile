@@ -4,12 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 OUT := out/demo
+CASES ?= 10000
+SEED ?= 0
 BENCHMARKS := build_speed kernel_share memory rebuild engines
 
 # Threads that wait without spinning: several times faster on a busy machine, no slower on a free one.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test check fix bench install clean
+.PHONY: demo test check fix bench fuzz install clean
 
 install: $(STAMP)
 
@@ -38,6 +40,10 @@ fix: $(STAMP)
 
 bench: $(STAMP)
 	@for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done
+
+# Damaged inputs of every kind, each built and judged; a number that fails is run again with --case.
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.vlmdata.fuzzing --cases $(CASES) --seed $(SEED)
 
 clean:
 	rm -rf $(VENV) out

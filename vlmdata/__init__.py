@@ -13,7 +13,8 @@ from vlmdata.version import __version__
 if TYPE_CHECKING:
     from vlmdata.contract import schema
     from vlmdata.dataset import open_dataset as open
-    from vlmdata.drafting import Draft, draft_recipe
+    from vlmdata.drafting import draft_recipe
+    from vlmdata.drafting_plain import Draft
     from vlmdata.importing import import_dataset
     from vlmdata.ledger import Ledger
     from vlmdata.pipeline import BuildResult, build
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "BuildResult": "pipeline:BuildResult",
-    "Draft": "drafting:Draft",
+    "Draft": "drafting_plain:Draft",
     "Ledger": "ledger:Ledger",
     "Problem": "record:Problem",
     "Prompt": "rendering:Prompt",

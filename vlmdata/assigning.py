@@ -57,10 +57,11 @@ class Assignment:
         """Reject rows whose id an earlier row has."""
         for raw in self._rows_again(gathered.repeated_ids):
             place = Place(source=raw.origin.source, row=raw.origin.row)
-            name, line = gathered.repeated_ids[place]
+            name, source, line = gathered.repeated_ids[place]
+            where = f"line {line}" if source == place.source else f"{source}:{line}"
             problem = Problem(
                 rule="id.duplicate",
-                message=f"the id {name!r} stands already in line {line}",
+                message=f"the id {name!r} stands already in {where}",
                 source=raw.origin.source,
                 line=raw.origin.line,
                 field="id",

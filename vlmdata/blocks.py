@@ -189,9 +189,19 @@ class BlockResult:
         shard, number = path.stem.split("-")
         with pa.OSFile(str(path), "rb") as source:
             rows, conversations, images = (_only_batch(source) for _ in range(3))
-        failed = (rows.schema.metadata or {}).get(b"images_failed") == b"1"
+        failed = _says_failed(rows.schema)
         identity = BlockId(int(shard), int(number))
         return cls(id=identity, rows=rows, conversations=conversations, images=images, images_failed=failed)
+
+    @classmethod
+    def load_images_failed(cls, path: Path) -> bool:
+        """Whether the block of a file had images that were no good."""
+        with pa.OSFile(str(path), "rb") as source, pa.ipc.open_stream(source) as reader:
+            return _says_failed(reader.schema)
+
+
+def _says_failed(schema: pa.Schema) -> bool:
+    return (schema.metadata or {}).get(b"images_failed") == b"1"
 
 
 def _only_batch(source: Any) -> pa.RecordBatch:

@@ -82,7 +82,7 @@ def info_entry(path: Path, dataset: str | None) -> InfoEntry:
         found = next((key for key in ELSEWHERE if key in entry), None)
         where = f"its rows are elsewhere ({found}: {entry[found]!r})" if found else "it has no file_name"
         raise SourceError(f"{file.name}: {name!r} can't be read here: {where}; download it, and set file_name")
-    return InfoEntry(name=name, file=_inside(file, entry["file_name"]), names=_names(entry))
+    return InfoEntry(name=name, file=_inside(file, entry["file_name"]), names=_names(file, entry))
 
 
 def _entries(file: Path) -> dict[str, dict[str, Any]]:
@@ -90,7 +90,7 @@ def _entries(file: Path) -> dict[str, dict[str, Any]]:
         data = json.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise SourceError(f"{file.name}: there is no such file ({file})") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SourceError(f"{file.name}: can't be read as JSON: {error}") from None
     entries = {name: entry for name, entry in data.items() if isinstance(entry, dict)} if isinstance(data, dict) else {}
     if not entries:
@@ -117,20 +117,22 @@ def _inside(file: Path, name: str) -> Path:
     return file.parent / name
 
 
-def _names(entry: Mapping[str, Any]) -> dict[str, str]:
+def _names(file: Path, entry: Mapping[str, Any]) -> dict[str, str]:
     """Our word for each of the entry's columns and tags, and the entry's own word for it."""
-    columns = _words(entry, "columns")
+    columns = _words(file, entry, "columns")
     own = {"prompt": "instruction", "query": "input", "response": "output"}
     names = {own.get(key, key): word for key, word in columns.items()}
-    tags = _words(entry, "tags")
+    tags = _words(file, entry, "tags")
     names |= {own_key: tags[tag] for tag, own_key in (("role_tag", "role"), ("content_tag", "content")) if tag in tags}
     return names | {tag: tags[f"{tag}_tag"] for tag in TAGS if f"{tag}_tag" in tags}
 
 
-def _words(entry: Mapping[str, Any], key: str) -> dict[str, str]:
+def _words(file: Path, entry: Mapping[str, Any], key: str) -> dict[str, str]:
     """What an entry says under a key, as far as it is names and words."""
-    found = entry.get(key)
-    return {name: word for name, word in found.items() if isinstance(word, str)} if isinstance(found, dict) else {}
+    found = entry.get(key) or {}
+    if not isinstance(found, dict):
+        raise SourceError(f"{file.name}: {key!r} of an entry is {found!r:.80}, names and words were expected")
+    return {name: word for name, word in found.items() if isinstance(word, str)}
 
 
 def _listed(names: Any, most: int = 12) -> str:

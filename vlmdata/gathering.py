@@ -22,6 +22,8 @@ from vlmdata.ledger import Ledger
 from vlmdata.record import Change, Problem
 
 LIMIT = "limit"
+MOST_LINES = 1 << 40
+"""More lines than a file has, so that one number can stand for a source and a line of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +38,11 @@ class Place:
 class Gathered:
     """What the gathering found out that the index does not hold.
 
-    `repeated_ids` are rows whose id an earlier row has, with the line of that row; they are in the index, at
+    `repeated_ids` are rows whose id an earlier row has, with the source and line of that row; they are in the index, at
     `positions_of_repeated`, until their rejection is written.
     """
 
-    repeated_ids: dict[Place, tuple[str, int]] = field(default_factory=dict)
+    repeated_ids: dict[Place, tuple[str, str, int]] = field(default_factory=dict)
     positions_of_repeated: dict[int, Place] = field(default_factory=dict)
     rows_with_rejection: set[Place] = field(default_factory=set)
 
@@ -58,6 +60,7 @@ class Gathering:
     _passed: int = 0
     _position: int = 0
     _lines: dict[bytes, int] = field(default_factory=dict)
+    _sources: dict[str, int] = field(default_factory=dict)
     _numbers: dict[bytes, int] = field(default_factory=dict)
 
     def run(self, results: Iterable[BlockResult | ShardEnd], folder: Path) -> Index:
@@ -135,14 +138,15 @@ class Gathering:
     def _settle_ids(self, rows: pa.RecordBatch, table: pa.RecordBatch, left_out: Any) -> dict[int, str]:
         """Note each row's id; the new ids, by entry, of rows whose id an earlier row has too and may have."""
         renamed: dict[int, str] = {}
-        names, lines, naming = (rows.column(name).to_pylist() for name in ("id", "line", "naming"))
+        names, sources, lines, naming = (rows.column(name).to_pylist() for name in ("id", "source", "line", "naming"))
         repeated = []
         for entry, name in enumerate(names):
             if name is None or (left_out is not None and left_out[entry]):
                 continue
             key = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()
             if key not in self._lines:
-                self._lines[key] = lines[entry]
+                number = self._sources.setdefault(sources[entry], len(self._sources))
+                self._lines[key] = number * MOST_LINES + lines[entry]
             elif naming[entry] == "column":
                 repeated.append(entry)
             else:
@@ -154,20 +158,28 @@ class Gathering:
         return renamed
 
     def _next_name(self, name: str, key: bytes) -> str:
-        """`name-2`, `name-3` … for the second and third row of a hash. The count stands below zero, as no line does."""
-        count = self._lines[key] = min(self._lines[key], -1) - 1
-        return f"{name}-{-count}"
+        """`name-2`, `name-3` … for the second and third row of a name, but for those that other rows have before it.
+        The count stands below zero, as no line does."""
+        while True:
+            count = self._lines[key] = min(self._lines[key], -1) - 1
+            taken = blake2b(f"{name}-{-count}".encode(), digest_size=16).digest()
+            if taken not in self._lines:
+                self._lines[taken] = -1
+                return f"{name}-{-count}"
 
     def _note_repeated(self, rows: pa.RecordBatch, table: pa.RecordBatch, repeated: list[int]) -> None:
-        entries = table.column("entry").to_pylist()
-        for entry in repeated:
-            row = rows.slice(entry, 1).to_pylist()[0]
-            positions = [self._position + offset for offset, at in enumerate(entries) if at == entry]
+        known = list(self._sources)
+        found: dict[int, list[int]] = {}
+        for position, entry in enumerate(table.column("entry").to_pylist(), start=self._position):
+            found.setdefault(entry, []).append(position)
+        for entry, row in zip(repeated, rows.take(pa.array(repeated)).to_pylist(), strict=True):
+            positions = found.get(entry)
             if not positions:
                 continue
             place = Place(source=row["source"], row=row["row"])
             key = blake2b(row["id"].encode("utf-8", "surrogatepass"), digest_size=16).digest()
-            self.gathered.repeated_ids[place] = (row["id"], self._lines[key])
+            source, line = divmod(self._lines[key], MOST_LINES)
+            self.gathered.repeated_ids[place] = (row["id"], known[source], line)
             self.gathered.positions_of_repeated.update(dict.fromkeys(positions, place))
 
     def _number_images(self, found: pa.RecordBatch, table: pa.RecordBatch, images: TableWriter) -> list[int]:

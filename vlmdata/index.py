@@ -23,6 +23,8 @@ from vlmdata.contract import arrow_type
 CONVERSATIONS = "conversations.arrow"
 IMAGES = "images.arrow"
 BATCH_ROWS = 4_096
+BATCH_BYTES = 64_000_000
+LONG_TEXT = 1_000_000
 
 
 def index_schema() -> pa.Schema:
@@ -32,26 +34,28 @@ def index_schema() -> pa.Schema:
 
 
 class TableWriter:
-    """Writes batches to an Arrow file in batches of a few thousand rows, so that any rows can be found quickly."""
+    """Writes batches to an Arrow file in batches of a few thousand rows, so that any rows can be found quickly, and of
+    so few bytes that the offsets of their texts, which have 31 bits, suffice."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self._sink = pa.OSFile(str(path), "wb")
         self._writer = pa.ipc.new_file(self._sink, schema)
         self._held: list[pa.RecordBatch] = []
-        self._rows = 0
+        self._rows, self._bytes = 0, 0
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Append a batch."""
         if batch.num_rows:
             self._held.append(batch)
             self._rows += batch.num_rows
-        if self._rows >= BATCH_ROWS:
+            self._bytes += batch.nbytes
+        if self._rows >= BATCH_ROWS or self._bytes >= BATCH_BYTES:
             self._flush()
 
     def _flush(self) -> None:
         if self._held:
             self._writer.write_batch(pa.concat_batches(self._held))
-            self._held, self._rows = [], 0
+            self._held, self._rows, self._bytes = [], 0, 0
 
     def __enter__(self) -> TableWriter:
         return self
@@ -148,6 +152,13 @@ class Index:
             running = np.concatenate([[0], np.cumsum(size[lists.values.to_numpy()])])
             totals.append(running[offsets[1:]] - running[offsets[:-1]])
         return np.concatenate(totals).astype(np.int64) if totals else np.zeros(0, np.int64)
+
+    def batch_sizes(self) -> npt.NDArray[np.int64]:
+        """How many bytes each conversation adds to a batch of the output: its images', and its text's where that is
+        long, about, so that a batch of many holds no more text than the offsets of a column can count."""
+        text = [np.full(batch.num_rows, batch.nbytes // batch.num_rows) for batch in self.conversations.batches()]
+        held = np.concatenate(text).astype(np.int64) if text else np.zeros(0, np.int64)
+        return self.image_bytes() + np.where(held >= LONG_TEXT, held, 0)
 
 
 def index_writers(folder: Path) -> tuple[TableWriter, TableWriter]:

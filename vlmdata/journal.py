@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from vlmdata.blocks import BLOCK_BYTES, BLOCK_ROWS, BlockId, BlockResult, ShardEnd
 from vlmdata.contract import CONTRACT
@@ -16,6 +16,7 @@ from vlmdata.protocols import Source
 from vlmdata.recipe import Recipe, portable, recipe_from
 from vlmdata.version import __version__
 
+Read = TypeVar("Read")
 BEGUN = "journal.json"
 NOT_OF_THE_SCAN = ("dataset", "split", "duplicates", "max_rejected")
 """Parts of a recipe that change nothing in what a scan finds out."""
@@ -55,9 +56,11 @@ class Journal:
         return self.folder / "written"
 
     def key(self) -> str | None:
-        """The key of the scan that was begun here, or None."""
+        """The key of the scan that was begun here, or None; also where the folder stood elsewhere then, since what was
+        put aside is known by its place."""
         try:
-            found: str | None = json.loads((self.folder / BEGUN).read_text(encoding="utf-8")).get("key")
+            said = json.loads((self.folder / BEGUN).read_text(encoding="utf-8"))
+            found: str | None = said.get("key") if Path(said.get("work", "")).samefile(self.folder) else None
         except (OSError, ValueError):
             return None
         return found
@@ -68,6 +71,7 @@ class Journal:
             folder.mkdir(parents=True, exist_ok=True)
         unfinished = self.folder / f"{BEGUN}.part"
         said = {"key": key, "recipe": recipe.settings.data, "folder": str(recipe.folder.resolve())}
+        said["work"] = str(self.folder)
         unfinished.write_text(json.dumps(said, default=str), encoding="utf-8")
         unfinished.replace(self.folder / BEGUN)
 
@@ -87,11 +91,18 @@ class Journal:
         """Whether a block is finished."""
         return (self.blocks / block.file).is_file()
 
+    def images_failed(self, block: BlockId) -> bool:
+        """Whether a finished block had images that were no good, and is to be done again. Raises OutputError."""
+        return self._read(block, BlockResult.load_images_failed)
+
     def load(self, block: BlockId) -> BlockResult:
         """A finished block. Raises OutputError where its file is not what was written."""
+        return self._read(block, BlockResult.load)
+
+    def _read(self, block: BlockId, how: Callable[[Path], Read]) -> Read:
         path = self.blocks / block.file
         try:
-            return BlockResult.load(path)
+            return how(path)
         except (OSError, ValueError, StopIteration) as error:
             path.unlink(missing_ok=True)
             raise OutputError(f"{path}: is damaged ({error}); run the same command again") from None

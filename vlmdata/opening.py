@@ -8,14 +8,25 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from vlmdata.earlier import known_images
+from vlmdata.errors import SourceError
 from vlmdata.image.spool import FileSpool
 from vlmdata.image.verifying import Reader, open_reader
+from vlmdata.protocols import Source
 from vlmdata.recipe import Recipe
 
 
 def refuse_missing_roots(recipe: Recipe) -> None:
     """Raise SourceError where an image root is not there."""
     open_reader(recipe.images)
+
+
+def refuse_odd_names(source: Source) -> None:
+    """Raise SourceError for a file whose name is no text, and could not stand in the dataset as its rows' origin."""
+    for file in source.files:
+        try:
+            file.name.encode()
+        except UnicodeEncodeError:
+            raise SourceError(f"{str(file)!a}: the file's name is not UTF-8; give it another") from None
 
 
 @contextmanager

@@ -6,9 +6,10 @@ import os
 import shutil
 import time
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +18,18 @@ import xxhash
 from vlmdata.assigning import Assignment
 from vlmdata.convert.catalog import columns_missing
 from vlmdata.engine import Engine, engine_named
-from vlmdata.errors import BuildRefusedError, OutputError, RecipeError
+from vlmdata.errors import BuildRefusedError, OutputError, RecipeError, VlmError
 from vlmdata.gathering import Gathered, Gathering
 from vlmdata.image.folder import ImageReferenceError
 from vlmdata.index import Index
 from vlmdata.journal import Journal, scan_key
 from vlmdata.ledger import Ledger
-from vlmdata.opening import refuse_missing_roots
+from vlmdata.opening import refuse_missing_roots, refuse_odd_names
 from vlmdata.progress import Progress, Watch, nobody
 from vlmdata.protocols import Source
 from vlmdata.recipe import Recipe
 from vlmdata.record import Change, Problem, Rejection, rejection_dict, rejection_from
-from vlmdata.reports.build_report import Findings, build_report, size_words
+from vlmdata.reports.build_report import Findings, build_report, size_words, source_name
 from vlmdata.settings import nearest, refuse
 from vlmdata.source import open_source
 from vlmdata.tasks import Job, finished
@@ -95,9 +96,11 @@ def build(  # noqa: PLR0913  (what a person may ask of a build, each by its name
     source = open_source(recipe.source)
     check_columns(recipe, source)
     refuse_missing_roots(recipe)
+    refuse_odd_names(source)
+    chosen = engine_named(engine)
     with staged(Path(out), replace=replace) as stage:
         work = begin(recipe, source, stage, workers or os.cpu_count() or 1, on_progress or nobody)
-        work.engine = engine_named(engine)
+        work.engine = chosen
         with resumable(work):
             work.engine.scan(work.job, work.watch)
             return finish(work)
@@ -110,6 +113,7 @@ def begin(recipe: Recipe, source: Source, stage: Stage, workers: int, watch: Wat
     if journal.key() != key:
         stage.clear()
     journal.begin(key, recipe)
+    stage.resumable = False
     earlier = stage.out if stage.out.is_dir() else None
     job = Job(recipe=recipe, work=stage.work, folder=stage.folder, workers=workers, earlier=earlier)
     return Build(
@@ -129,11 +133,14 @@ def resumable(work: Build) -> Iterator[None]:
     try:
         yield
     except ImageReferenceError as error:
+        work.stage.resumable = error.rule == "images.unreadable"  # what changed is to be looked at again
         raise OutputError(f"{error.message}: {error.hint or 'nothing was published; build again'}") from None
     except BuildRefusedError:
-        work.stage.resumable = time.monotonic() - work.started > KEPT_SECONDS
+        if time.monotonic() - work.started > KEPT_SECONDS:
+            work.stage.resumable = True
+            work.stage.begin()
         raise
-    except (OSError, OutputError, KeyboardInterrupt):
+    except (OSError, VlmError, MemoryError, KeyboardInterrupt):
         work.stage.resumable = work.journal.worth_keeping()
         raise
 
@@ -243,13 +250,20 @@ def make_plan(work: Build, index: Index, positions: Mapping[str, Sequence[int]])
     plan = Plan(shards=shards, digest=digest.hexdigest())
     plan.save(work.stage.work)
     kept = {f"{shard.split}/{shard.file}" for shard in shards if finished(work.job, work.journal, plan, shard)}
-    for folder in work.stage.folder.iterdir():
-        for file in folder.iterdir() if folder.is_dir() else ():
-            if f"{folder.name}/{file.name}" not in kept:
-                file.unlink()
+    _keep_only(work, kept)
     for split in positions:
         (work.stage.folder / split).mkdir(exist_ok=True)
     return plan
+
+
+def _keep_only(work: Build, kept: Collection[str]) -> None:
+    """Delete the output files of another plan, and the folders of its splits."""
+    for folder in [path for path in work.stage.folder.iterdir() if path.is_dir()]:
+        for file in list(folder.iterdir()):
+            if f"{folder.name}/{file.name}" not in kept:
+                file.unlink()
+        if not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _refuse_full_disk(work: Build, plan: Plan, image_bytes: int) -> None:
@@ -300,6 +314,7 @@ def report(work: Build, files: Sequence[WrittenFile]) -> BuildResult:
     made = build_report(work.recipe, work.ledger, work.findings, refused=refused)
     write_json(folder / "report.json", made)
     if refused:
+        _keep_only(work, ())
         path = work.stage.publish_refusal()
         raise BuildRefusedError(
             f"nothing was published: {refused}; the report and the rejected rows are in {path}", work.findings.samples()
@@ -308,6 +323,9 @@ def report(work: Build, files: Sequence[WrittenFile]) -> BuildResult:
     write_json(folder / "manifest.json", manifest(work.recipe, work.source, files, work.ledger))
     (folder / "README.md").write_text(dataset_card(work.recipe, work.ledger), encoding="utf-8")
     write_json(folder / "build-log.json", build_log(work.ledger, workers=work.job.workers, seconds=seconds))
+    if work.journal.key() != scan_key(work.recipe, work.source):
+        message = "the source changed while the dataset was being built; nothing was published; build again"
+        raise OutputError(f"{source_name(work.recipe)}: {message}")
     work.stage.publish()
     return BuildResult(path=work.stage.out, ledger=work.ledger, report=made)
 
@@ -315,10 +333,12 @@ def report(work: Build, files: Sequence[WrittenFile]) -> BuildResult:
 def _too_many_rejected(work: Build) -> str:
     """Why the build must not be published, or nothing."""
     ledger, limit = work.ledger, work.recipe.max_rejected
-    share = float(limit.rstrip("%")) / 100 if isinstance(limit, str) else limit if isinstance(limit, float) else None
-    most = ledger.rows_read * share if share is not None else float(limit)
+    if isinstance(limit, str):
+        most = ledger.rows_read * Fraction(limit.rstrip("%")) / 100
+    else:
+        most = ledger.rows_read * Fraction(str(limit)) if isinstance(limit, float) else Fraction(limit)
     if ledger.rows_with_rejection > most:
-        wanted = limit if share is None or isinstance(limit, str) else f"{share * 100:g}%"
+        wanted = f"{limit * 100:g}%" if isinstance(limit, float) else limit
         return f"{ledger.rows_with_rejection:,} of {ledger.rows_read:,} rows have a rejection, at most {wanted} may"
     if ledger.conversations_accepted == 0:
         return "not one conversation was accepted"

@@ -72,7 +72,7 @@ class Row:
     @property
     def several(self) -> bool:
         """Whether the recipe makes several conversations of the row, each with its number behind the row's id."""
-        return len(self.conversations) + len(self.rejections) > 1
+        return len({made.id for made in self.conversations} | {made.id for made in self.rejections}) > 1
 
     @property
     def name(self) -> str | None:
@@ -190,19 +190,21 @@ class Scan:
         judged.images_failed |= any(problem.rule.startswith(OF_IMAGES) for problem in said)
 
     def _result(self, started: Started, judged: Judged) -> BlockResult:
-        batch, problems = _batch(list(_conversations(started, judged)))
+        batch, places, problems = _batch(list(_conversations(started, judged)))
         for check in self.checks:
-            for problem in check(batch):
-                problems.setdefault(problem.id, []).append(problem)
-        bad = {name: found for name, found in problems.items() if any(p.severity == "error" for p in found)}
-        for row in started.rows:
-            row.warnings += [p for each in row.conversations if each.id not in bad for p in problems.get(each.id, ())]
-            row.rejections += list(_rejected(row, bad))
+            for place, problem in _checked(check, batch, places):
+                problems.setdefault(place, []).append(problem)
+        bad = {place: found for place, found in problems.items() if any(p.severity == "error" for p in found)}
         samples: Counter[str] = Counter()
-        rows = [_row_row(row, bad, samples, self.unique_ids) for row in started.rows]
+        rows, place = [], 0
+        for row in started.rows:
+            mine = range(place, place + len(row.conversations))
+            row.warnings += [problem for each in mine if each not in bad for problem in problems.get(each, ())]
+            row.rejections += list(_rejected(row, [bad.get(each) for each in mine]))
+            rows.append(_row_row(row, sum(each not in bad for each in mine), samples, self.unique_ids))
+            place = mine.stop
         if bad:
-            mask = [name not in bad for name in batch.column("id").to_pylist()]
-            batch = batch.filter(pa.array(mask))
+            batch = batch.filter(pa.array([place not in bad for place in places], pa.bool_()))
         return BlockResult(
             id=started.id,
             rows=pa.RecordBatch.from_pylist(rows, schema=ROW_SCHEMA),
@@ -257,35 +259,47 @@ def _at(row: Row, problem: Problem) -> Problem:
     return replace(problem, source=row.entry.origin.source, line=row.entry.origin.line)
 
 
-def _batch(entries: list[dict[str, Any]]) -> tuple[pa.RecordBatch, dict[str, list[Problem]]]:
-    """Conversations as a batch, and the problems of those that hold half a character, which no file can store."""
+def _batch(entries: list[dict[str, Any]]) -> tuple[pa.RecordBatch, Sequence[int], dict[int, list[Problem]]]:
+    """Conversations as a batch, the place of each of its rows among them, and by their places the problems of those
+    that hold half a character, which no file can store."""
     schema = conversation_schema()
     try:
-        return pa.RecordBatch.from_pylist(entries, schema=schema), {}
+        return pa.RecordBatch.from_pylist(entries, schema=schema), range(len(entries)), {}
     except (UnicodeEncodeError, pa.ArrowInvalid):
         fit, unfit = [], {}
-        for entry in entries:
+        for place, entry in enumerate(entries):
             try:
                 pa.RecordBatch.from_pylist([entry], schema=schema)
-                fit.append(entry)
+                fit.append(place)
             except (UnicodeEncodeError, pa.ArrowInvalid):
                 message = "the text holds half of a surrogate pair, which is no character"
                 origin = entry["origin"]
                 problem = Problem(
                     rule="text.surrogate", message=message, id=entry["id"], source=origin["source"], line=origin["line"]
                 )
-                unfit[entry["id"]] = [problem]
-        return pa.RecordBatch.from_pylist(fit, schema=schema), unfit
+                unfit[place] = [problem]
+        return pa.RecordBatch.from_pylist([entries[place] for place in fit], schema=schema), fit, unfit
 
 
-def _rejected(row: Row, bad: dict[str, list[Problem]]) -> Iterator[Rejection]:
+def _checked(check: Check, batch: pa.RecordBatch, places: Sequence[int]) -> Iterator[tuple[int, Problem]]:
+    """What a check finds, with the conversation's place. It is given numbers for ids, since two rows may have one id
+    and only one of them something wrong."""
+    ids = batch.column("id")
+    at = batch.schema.get_field_index("id")
+    for problem in check(batch.set_column(at, "id", pa.array(map(str, range(len(ids))), pa.string()))):
+        number = int(problem.id)
+        yield places[number], replace(problem, id=ids[number].as_py())
+
+
+def _rejected(row: Row, bad: Sequence[list[Problem] | None]) -> Iterator[Rejection]:
+    """The rejections of a row's conversations, `bad` being what is wrong with each of them."""
     several = row.several
-    for number, conversation in enumerate(row.conversations):
-        if conversation.id in bad:
+    for number, (conversation, found) in enumerate(zip(row.conversations, bad, strict=True)):
+        if found is not None:
             suffix = conversation.id.rpartition("/")[2] if several else "0"
             yield Rejection(
                 origin=row.entry.origin,
-                problems=tuple(bad[conversation.id]),
+                problems=tuple(found),
                 row=row.values,
                 conversation=int(suffix) if suffix.isdigit() else number,
                 id=conversation.id,
@@ -298,10 +312,9 @@ def _naming(row: Row, name: str | None, unique_ids: bool) -> Naming | None:
     return "hash" if len(name) == HASH_LENGTH and name == row_hash(row.values or {}) else "own"
 
 
-def _row_row(row: Row, bad: dict[str, list[Problem]], samples: Counter[str], unique_ids: bool) -> dict[str, Any]:
-    """A row as the block's table holds it."""
+def _row_row(row: Row, accepted: int, samples: Counter[str], unique_ids: bool) -> dict[str, Any]:
+    """A row as the block's table holds it. `accepted`: how many of its conversations are good."""
     origin, name = row.entry.origin, row.name
-    accepted = sum(conversation.id not in bad for conversation in row.conversations)
     of_conversations = sum(rejection.conversation is not None for rejection in row.rejections)
     rejections = sorted(row.rejections, key=lambda rejection: rejection.conversation or 0)
     return {

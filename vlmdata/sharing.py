@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Literal
 
 from vlmdata.errors import ConfigError, OutputError
+from vlmdata.image.names import ImageReferenceError
 from vlmdata.journal import Journal, scan_key
-from vlmdata.opening import refuse_missing_roots
+from vlmdata.opening import refuse_missing_roots, refuse_odd_names
 from vlmdata.pipeline import BuildResult, begin, check_columns, finish, planned, report, resumable
 from vlmdata.progress import Watch, nobody
 from vlmdata.recipe import Recipe
 from vlmdata.source import open_source
 from vlmdata.tasks import Job, Share, scan_share, write_share
 from vlmdata.write.plan import PLAN
-from vlmdata.write.staging import Stage, hidden, shared_stage, staged
+from vlmdata.write.staging import Stage, shared_stage, staged
 
 SHARD = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
 
@@ -60,19 +61,25 @@ def build_shard(
     source = open_source(recipe.source)
     check_columns(recipe, source)
     refuse_missing_roots(recipe)
+    refuse_odd_names(source)
     key = scan_key(recipe, source)
 
     def fits(stage: Stage) -> bool:
         return Journal(stage.work).key() == key
 
+    def begin_journal(stage: Stage) -> None:
+        Journal(stage.work).begin(key, recipe)
+
     name = f"{share.number + 1}-of-{share.of}"
-    with shared_stage(Path(out), name, replace=Path(out).exists(), fits=fits) as stage:
+    with shared_stage(Path(out), name, fits=fits, begin=begin_journal) as stage:
         journal = Journal(stage.work)
-        journal.begin(key, recipe)
         job = Job(recipe=recipe, work=stage.work, folder=stage.folder, workers=workers or os.cpu_count() or 1)
         watch = on_progress or nobody
         if (stage.work / PLAN).is_file():
-            write_share(job, share, watch)
+            try:
+                write_share(job, share, watch)
+            except ImageReferenceError as error:
+                raise OutputError(f"{error.message}: join, which will begin anew, or put the image back") from None
             return ShardResult(phase="write", missing=())
         scan_share(job, share, watch)
         return ShardResult(phase="scan", missing=tuple(journal.missing(len(source.shards()))))
@@ -92,7 +99,7 @@ def join(
     Raises OutputError with what is missing where a shard has not finished, and BuildRefusedError.
     """
     out = Path(out)
-    journal = Journal(Stage(hidden(out, ".building"), out).work)
+    journal = Journal(Stage.of(out).work)
     recipe = journal.recipe()
     source = open_source(recipe.source)
     if journal.key() != scan_key(recipe, source):

@@ -96,11 +96,10 @@ class ScanTask:
         mine = [block for block in blocks if self.share.holds(block, shards)]
         if end is None or not all(self.journal.has(block) for block in mine):
             return False
-        results = [self.journal.load(block) for block in mine]
-        if any(result.images_failed for result in results):
+        if any(self.journal.images_failed(block) for block in mine):
             return False
-        for result in results:
-            self._take_over(result)
+        for block in mine:
+            self._take_over(self.journal.load(block))
         return True
 
     def _read(self, shard: Shard, number: int, shards: int) -> None:
@@ -168,7 +167,7 @@ def write_share(job: Job, share: Share, watch: Watch) -> None:
     """Write the output files of a share, each on its own thread; files that were finished before stay."""
     plan = Plan.load(job.work)
     index = Index.open(job.work)
-    sizes = index.image_bytes()
+    sizes = index.batch_sizes()
     journal = Journal(job.work)
     shards = [shard for number, shard in enumerate(plan.shards) if number % share.of == share.number]
     with reader_of(job.recipe, spool=journal.spool) as reader, _pool(job.workers) as pool:

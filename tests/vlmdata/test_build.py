@@ -6,6 +6,8 @@ import hashlib
 import io
 import json
 import re
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from tests.vlmdata.shop import COLUMNS, Shop, csv_text, drawn, encoded, product
 from tests.vlmdata.test_pixels import exif, ramp
 from vlmdata.errors import BuildRefusedError, OutputError, RecipeError, SourceError
 from vlmdata.progress import Progress
+from vlmdata.recipe import recipe_from
 
 TWO = [
     {"tags": {"language": "de"}, "user": "Beschreibe: {{ title }}", "assistant": "{{ title }}"},
@@ -214,6 +217,60 @@ def test_an_id_is_known_again_where_the_first_conversation_failed(shop: Shop) ->
     assert rules(built) == {"2/0": "text.template", "3": "id.duplicate"}
 
 
+def test_a_good_row_is_kept_where_a_later_one_of_its_id_is_bad(shop: Shop) -> None:
+    shop.write([product(1), product(1, description=" "), product(2, description=" "), product(2)])
+    built = shop.build()
+    assert ids(built.path) == ["SKU-001"]
+    assert rules(built) == {"3/0": "text.empty", "4/0": "text.empty", "5": "id.duplicate"}
+
+
+def test_a_repeated_id_names_the_file_of_the_first(shop: Shop) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for folder in ("a", "b"):
+        (shop.folder / "tables" / folder).mkdir(parents=True)
+        columns = [[value, value] for value in product(1)]
+        columns[0] = [f"SKU-{folder}", "SKU"]
+        pq.write_table(pa.table(columns, names=COLUMNS), shop.folder / "tables" / folder / "part.parquet")
+    built = shop.build(source={"type": "parquet", "path": "tables"})
+    (rejection,) = built.rejections
+    assert str(rejection.problems[0]).startswith("b/part.parquet:2 id: the id 'SKU' stands already in a/part.parquet:2")
+
+
+def talks(shop: Shop, named: Iterable[tuple[str | None, str]], **changes: Any) -> vlmdata.BuildResult:
+    """A dataset of conversations with ids of their own, and answers."""
+    lines = []
+    for name, answer in named:
+        turns = [{"role": "user", "content": "Hello?"}, {"role": "assistant", "content": answer}]
+        lines.append(json.dumps({"id": name, "messages": turns} if name else {"messages": turns}))
+    (shop.folder / "talks.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    recipe = {"source": {"type": "conversations", "path": "talks.jsonl"}, "max_rejected": "100%", **changes}
+    return vlmdata.build(recipe_from(recipe, shop.folder), shop.out, replace=True, workers=1)
+
+
+@pytest.mark.parametrize("block_rows", [1, 512])
+def test_a_bad_conversation_takes_no_other_of_its_id_with_it(
+    shop: Shop, block_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vlmdata.blocks.BLOCK_ROWS", block_rows)
+    built = talks(shop, [("a", "Yes."), ("a", " "), ("a", "No."), ("b", " ")])
+    assert ids(built.path) == ["a", "a-3"]
+    assert rules(built) == {"2/0": "text.empty", "4/0": "text.empty"}
+
+
+def test_a_number_behind_an_id_makes_no_id_that_another_row_has(shop: Shop) -> None:
+    answers = [("a", "1"), ("a-2", "2"), ("a", "3"), ("a", "4"), ("a-4", "5"), ("a-4", "6")]
+    assert ids(talks(shop, answers).path) == ["a", "a-2", "a-3", "a-4", "a-4-2", "a-4-3"]
+    assert vlmdata.validate(shop.out).problems == ()
+
+
+def test_bad_conversations_without_an_id_are_not_taken_for_equal(shop: Shop) -> None:
+    built = talks(shop, [(None, " "), (None, "  "), (None, "Yes.")])
+    assert built.ledger.changed == {}
+    assert all(len(rejection.id) == 16 for rejection in built.rejections)
+
+
 def test_an_id_with_a_slash_is_a_group_of_its_own(shop: Shop) -> None:
     shop.write([product(number, sku=f"mugs/{number}") for number in range(20)])
     built = shop.build(split={"train": 0.5, "test": 0.5})
@@ -280,6 +337,19 @@ def test_a_row_that_is_left_out_is_not_looked_at(shop: Shop) -> None:
     assert built.ledger.rows_rejected == 0
 
 
+def test_long_texts_stand_in_batches_that_a_column_can_hold(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pyarrow as pa
+
+    monkeypatch.setattr("vlmdata.index.LONG_TEXT", 5_000)
+    monkeypatch.setattr("vlmdata.write.arrow_files.BATCH_BYTES", 40_000)
+    shop.write([product(number, description=f"{number} " * 4_000) for number in range(12)])
+    built = shop.build()
+    with pa.ipc.open_stream((built.path / "train" / "data-00000-of-00001.arrow").read_bytes()) as stream:
+        assert max(batch.num_rows for batch in stream) < 6
+    assert built.ledger.splits == {"train": 12}
+    assert vlmdata.validate(built.path).problems == ()
+
+
 def test_images_left_out_by_the_recipe_are_counted(shop: Shop) -> None:
     shop.write([product(1, photo="0.png| 1.png||2.png "), product(2)])
     images = {"root": "photos", "from": {"column": "photo", "separator": "|"}, "max": 2, "over": "first"}
@@ -338,6 +408,12 @@ def test_a_build_is_refused_over_the_bound_on_rejections(shop: Shop, limit: Any,
     assert len((shop.folder / "dataset.rejected" / "rejected.jsonl").read_text(encoding="utf-8").splitlines()) == 2
 
 
+@pytest.mark.parametrize("limit", ["29%", 0.29])
+def test_the_bound_on_rejections_is_exact(shop: Shop, limit: Any) -> None:
+    shop.write([product(number, photo="nowhere.png" if number < 29 else "1.png") for number in range(100)])
+    assert shop.build(max_rejected=limit).ledger.rows_rejected == 29
+
+
 def test_all_columns_that_are_not_there_are_named_at_once(shop: Shop) -> None:
     shop.write([product(1)])
     with pytest.raises(RecipeError) as raised:
@@ -370,6 +446,30 @@ def test_an_image_that_changes_while_the_dataset_is_built_stops_it(shop: Shop) -
     with pytest.raises(OutputError, match=r"'1.png' changed while the dataset was being built"):
         vlmdata.build(shop.recipe(), shop.out, workers=1, on_progress=change)
     assert not shop.out.exists()
+
+
+def test_a_source_that_changes_while_the_dataset_is_built_stops_it(shop: Shop) -> None:
+    shop.write([product(number) for number in range(4)])
+
+    def change(progress: Progress) -> None:
+        if progress.phase == "write" and progress.files:
+            shop.write([product(number) for number in range(5)])
+
+    with pytest.raises(OutputError, match=r"products.csv: the source changed while the dataset was being built"):
+        vlmdata.build(shop.recipe(), shop.out, workers=1, on_progress=change)
+    assert not shop.out.exists()
+    assert vlmdata.build(shop.recipe(), shop.out).ledger.rows_used == 5
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other file systems have names of text alone")
+def test_a_source_whose_name_is_no_text_is_refused(shop: Shop) -> None:
+    shop.write([product(1)])
+    (shop.folder / "products.csv").rename(shop.folder / "products\udcff.csv")
+    changes = {"source": {"type": "csv", "path": "products\udcff.csv"}}
+    with pytest.raises(SourceError, match=r"products\\udcff.csv': the file's name is not UTF-8"):
+        shop.build(**changes)
+    with pytest.raises(SourceError, match="not UTF-8"):
+        vlmdata.build_shard(shop.recipe(**changes), shop.out, "1/2")
 
 
 def test_no_socket_is_opened(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

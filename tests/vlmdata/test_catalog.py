@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlmdata.convert.catalog import CatalogConverter, columns_missing, columns_read
+from vlmdata.convert.catalog import CatalogConverter, column_hint, columns_missing, columns_read
 from vlmdata.protocols import Tools
 from vlmdata.recipe import Recipe, recipe_from
 from vlmdata.record import Change, Conversation, InlineImage, Origin, Problem, RawRecord, Rejection, Skip
@@ -290,11 +290,12 @@ def test_dotted_names_reach_into_nested_columns() -> None:
     assert made.fields == {"attributes.brand": "Ko", "sizes": '["S", {"w": 2}]'}
     assert made.tags == {"a.b": "plain"}
     assert nested.one(product={"no": 1}).group == "1"
-    assert [problem.rule for problem in nested.refused(product=["no"])] == ["id.empty"]
+    assert [problem.rule for problem in nested.refused(product=["no"])] == ["row.value", "row.value"]
 
 
 def test_a_dotted_name_is_known_where_its_column_is() -> None:
-    made = recipe(id="product.no", tags=["brnd.name"], fields=["title"], clean={"product.no": ["nfc"]})
+    lines = {"type": "jsonl", "path": "products.jsonl"}
+    made = recipe(source=lines, id="product.no", tags=["brnd.name"], fields=["title"], clean={"product.no": ["nfc"]})
     columns = ["product", "title", "text"]
     assert [name for _, name in columns_missing(made, columns)] == ["product.no", "brnd.name"]
     assert dict(columns_missing(made, columns))["clean", "product.no"] == "product.no"
@@ -322,3 +323,65 @@ def test_a_made_recipe_file_refuses_a_step_that_is_not_known(tmp_path: Path) -> 
 
     with pytest.raises(RecipeError, match="html_to_tex"):
         recipe_from(BASE | {"clean": {"text": ["html_to_tex"]}}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        {"fields": ["attributes.size"]},
+        {"tags": ["attributes.size"]},
+        {"group": "attributes.size"},
+        {"id": "attributes.size"},
+        {"images": {"from": "attributes.size"}},
+    ],
+    ids=lambda key: next(iter(key)),
+)
+def test_a_dotted_path_into_text_is_refused_before_the_build_and_in_a_row(key: dict[str, Any]) -> None:
+    columns = ["title", "text", "attributes"]
+    assert [name for _, name in columns_missing(recipe(**key), columns)] == ["attributes.size"]
+    assert "`json: [attributes]`" in column_hint(recipe(**key), "attributes.size", columns)
+    source = {**BASE["source"], "json": ["attributes"]}
+    assert not list(columns_missing(recipe(**key, source=source), columns))
+    lines = {"type": "jsonl", "path": "products.jsonl"}
+    assert not list(columns_missing(recipe(**key, source=lines), columns))
+    shop = Shop(recipe(**key, source=lines))
+    found = next(problem for problem in shop.refused(attributes='{"size": 3}') if problem.rule == "row.value")
+    assert found.field == "attributes.size"
+    assert "the text '{\"size\": 3}', keys and values were expected" in found.message
+    assert "source.json" in found.hint
+
+
+@pytest.mark.parametrize("value", [{"size": {"cm": "3"}}, {"size": None}, {}, None])
+def test_a_dotted_path_that_leads_nowhere_is_a_missing_value(value: Any) -> None:
+    made = Shop(recipe(fields=["attributes.size.cm"], source={"type": "jsonl", "path": "x"})).one(attributes=value)
+    assert made.fields == ({"attributes.size.cm": "3"} if value and value.get("size") else {})
+
+
+@pytest.mark.parametrize("value", [["size"], {"size": "large"}, 3])
+def test_a_dotted_path_through_a_list_text_or_number_is_refused(value: Any) -> None:
+    shop = Shop(recipe(fields=["attributes.size.cm"], source={"type": "jsonl", "path": "x"}))
+    assert [problem.rule for problem in shop.refused(attributes=value)] == ["row.value"]
+
+
+def test_a_lone_column_with_another_delimiter_in_its_name_is_suspected() -> None:
+    only = ["sku;photo;title"]
+    hint = column_hint(recipe(), "title", only)
+    assert hint == "the only column is 'sku;photo;title': set source.delimiter: \";\""
+    assert column_hint(recipe(), "titel", ["title", "text"]) == "did you mean 'title'?"
+    semicolons = {**BASE["source"], "delimiter": ";"}
+    assert column_hint(recipe(source=semicolons), "q", ["a,b"]).endswith('source.delimiter: ","')
+    assert column_hint(recipe(source=semicolons), "q", only) == "its columns are sku;photo;title"
+
+
+def test_an_image_that_a_row_names_twice_is_a_warning() -> None:
+    shop = Shop(recipe(images={"from": ["photo", {"glob": "{{ title }}*.png"}]}), files=["Mug1.png", "Mug2.png"])
+    assert len(shop.one(photo="Mug1.png").images) == 3
+    (warning,) = shop.warnings
+    assert (warning.rule, warning.severity) == ("images.repeated", "warning")
+    assert "'Mug1.png' is named 2 times" in warning.message
+    shop.warnings.clear()
+    shop.one(photo="other.png")
+    assert not shop.warnings
+    listed = Shop(recipe(images={"from": "photo"}))
+    listed.one(photo=["https://u:secret@example.org/a.png"] * 2)
+    assert "secret" not in listed.warnings[0].message

@@ -191,11 +191,20 @@ def test_dataset_info_says_where_rows_are_and_what_their_keys_are_called(folder:
         ({"a": {"file_name": "gone.json"}}, "a", "gone.json: there is no such file"),
         ({"a": {"file_name": "gone.json"}}, None, "no entry's file is here"),
         ([], None, "holds no entries"),
+        ({"a": {"file_name": "mugs.json", "columns": 3}}, "a", "'columns' of an entry is 3, names and words were"),
+        ({"a": {"file_name": "mugs.json", "tags": ["x"]}}, "a", "'tags' of an entry is .'x'., names and words were"),
     ],
 )
 def test_a_dataset_info_that_names_no_rows_is_refused(folder: Path, info: Any, dataset: str | None, words: str) -> None:
     with pytest.raises(SourceError, match=words):
         imported(with_info(folder, info), dataset=dataset)
+
+
+def test_a_dataset_info_that_nests_without_end_is_refused(folder: Path) -> None:
+    with_info(folder)
+    (folder / "dataset_info.json").write_text("[" * 100_000, encoding="utf-8")
+    with pytest.raises(SourceError, match=r"dataset_info.json: can't be read as JSON"):
+        imported(folder)
 
 
 def tao(folder: Path, **changes: Any) -> Path:

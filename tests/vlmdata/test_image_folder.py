@@ -419,3 +419,11 @@ def test_a_build_of_captions_holds_every_pixel_and_counts_what_was_left_out(tmp_
         (picture,) = row["images"]
         original = Image.open(io.BytesIO(images[name]))
         assert picture.tobytes() == original.convert(picture.mode).tobytes()
+
+
+def test_a_cell_that_nests_without_end_is_a_file_name(tmp_path: Path) -> None:
+    cell = "[" * 100_000 + "]" * 100_000
+    root = folder(tmp_path, {"a/metadata.csv": f"file_name,title\n{cell},Mug\n1.png,Lamp\n", "a/1.png": PNG})
+    rows, skips, _, _ = read(root)
+    assert [row["file_name"] for row in rows] == [f"a/{cell}", "a/1.png"]
+    assert not skips

@@ -183,6 +183,21 @@ def test_a_row_longer_than_the_bound_is_rejected(tmp_path: Path, monkeypatch: py
         assert len(lost(entries)) == 1
 
 
+@pytest.mark.parametrize("opens", ['{"a":', '{"a":1,"b":', '{"a":[', '{"a":"x","b":{"c":'])
+@pytest.mark.parametrize("closed", [False, True], ids=["open", "closed"])
+def test_a_row_that_nests_without_end_is_read_in_time(tmp_path: Path, opens: str, closed: bool) -> None:
+    ends = "".join("]" if sign == "[" else "}" for sign in reversed(opens) if sign in "[{") * 30_000 if closed else ""
+    started = time.monotonic()
+    deep = opens * 30_000 + "1" + ends
+    entries = read(tmp_path, '[{"a": 1, "b": 2},\n{"a": ' + deep + ', "b": 2},\n{"a": 3, "b": 4}]')
+    assert time.monotonic() - started < 20
+    found = values(entries)
+    assert (found[0], found[-1]) == ({"a": 1, "b": 2}, {"a": 3, "b": 4})
+    assert len(lost(entries)) == 1
+    if closed:
+        assert len(found) == 2
+
+
 def test_many_broken_rows_are_read_in_time(tmp_path: Path) -> None:
     rows = [json.dumps({"sku": f"SKU-{n}", "title": "Mug" * 20}) for n in range(8_000)]
     for number in range(0, 8_000, 400):

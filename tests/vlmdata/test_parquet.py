@@ -231,3 +231,37 @@ def test_no_damage_makes_the_reader_fail(tmp_path: Path, inserted: bytes, place:
         read(path)
     except SourceError as error:
         assert "a.parquet" in str(error)
+
+
+def varint(number: int) -> bytes:
+    """A number as a Parquet footer holds it (Thrift's compact protocol: zigzag, seven bits a byte)."""
+    rest, written = 2 * number, b""
+    while rest > 127:
+        written += bytes([rest & 127 | 128])
+        rest >>= 7
+    return written + bytes([rest])
+
+
+def claiming(path: Path, rows: int, claimed: int) -> Path:
+    """A file of so many empty rows, whose footer claims that it has more."""
+    pq.write_table(pa.table({"v": pa.nulls(rows, pa.string())}), path, row_group_size=rows)
+    data = path.read_bytes()
+    footer = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    lie = data[footer:].replace(varint(rows), varint(claimed))
+    assert lie != data[footer:]
+    assert len(lie) == len(data) - footer
+    path.write_bytes(data[:footer] + lie)
+    return path
+
+
+def test_rows_that_a_footer_claims_and_the_file_has_not_are_rejected(tmp_path: Path) -> None:
+    found = read(claiming(tmp_path / "a.parquet", 700, 8_000))
+    assert len(values(found)) == 700
+    rejected = [entry.rules for entry in found[700:] if isinstance(entry, Rejection)]
+    assert rejected == [("parquet.damaged",)] * 7_300
+
+
+def test_a_footer_that_claims_a_million_rows_too_many_is_refused(tmp_path: Path) -> None:
+    path = claiming(tmp_path / "a.parquet", 8_200, 1_048_000)
+    with pytest.raises(SourceError, match=r"a\.parquet: row group 1 is damaged: it has 1,039,800 rows less"):
+        read(path)

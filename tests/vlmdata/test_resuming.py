@@ -13,10 +13,13 @@ import pytest
 import vlmdata
 from tests.vlmdata.shop import Shop, drawn, encoded, product
 from vlmdata import blocks
-from vlmdata.errors import BuildRefusedError, OutputError
+from vlmdata.blocks import BlockId, BlockResult
+from vlmdata.errors import BuildRefusedError, ConfigError, OutputError
+from vlmdata.image.names import ImageReferenceError
 from vlmdata.image.verifying import Reader
 from vlmdata.journal import Journal
 from vlmdata.progress import Progress
+from vlmdata.tasks import ScanTask
 
 ROWS = 40
 
@@ -122,6 +125,123 @@ def test_another_split_keeps_what_was_scanned(shop: Shop, monkeypatch: pytest.Mo
     seen = verified_when(lambda: shop.build(split={"train": 0.5, "test": 0.5}), monkeypatch)
     assert len(seen) <= 4
     assert set(vlmdata.open(shop.out)) == {"train", "test"}
+
+
+def interrupted_while_writing(shop: Shop, **changes: object) -> None:
+    """Build until a file of the output is written."""
+
+    def stop(progress: Progress) -> None:
+        if progress.files:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        vlmdata.build(shop.recipe(**changes), shop.out, replace=True, on_progress=stop)
+
+
+def test_another_split_leaves_no_folder_of_the_one_before(shop: Shop) -> None:
+    interrupted_while_writing(shop)
+    shop.build(split={"one": 0.5, "two": 0.5})
+    assert sorted(path.name for path in shop.out.iterdir() if path.is_dir()) == ["one", "two"]
+
+
+def test_a_refusal_holds_no_files_of_an_interrupted_build(shop: Shop) -> None:
+    shop.write([*(product(number) for number in range(8)), product(9, photo="nowhere.png")])
+    interrupted_while_writing(shop)
+    with pytest.raises(BuildRefusedError):
+        shop.build(max_rejected=0)
+    assert not [path for path in (shop.folder / "dataset.rejected").iterdir() if path.is_dir()]
+
+
+def test_a_command_that_is_refused_leaves_an_interrupted_build_alone(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.build()
+    interrupted_while_writing(shop)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OutputError, match="exists already"):
+        shop.build(replace=False)
+    with pytest.raises(ConfigError, match="no engine"):
+        vlmdata.build(shop.recipe(), shop.out, replace=True, engine="rey")
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "begin", full)
+        with pytest.raises(OutputError, match="what was finished is kept"):
+            shop.build()
+    assert verified_when(shop.build, monkeypatch) == []
+
+
+def test_an_image_that_can_not_be_read_for_a_while_costs_no_finished_block(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object, **__: object) -> bytes:
+        raise ImageReferenceError("images.unreadable", "'1.png' can't be read: Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Reader, "fill", failing)
+        with pytest.raises(OutputError, match="Input/output error"):
+            shop.build()
+    assert verified_when(shop.build, monkeypatch) == []
+
+
+def test_half_a_journal_is_not_gone_on_from(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = {"root": "photos", "from": "photo", "resize": {"max_pixels": 400}}
+    whole = contents(shop.build(images=images).path)
+    shutil.rmtree(shop.out)
+    interrupted_while_writing(shop, images=images)
+
+    def cut_short(folder: Path, **_: object) -> None:
+        for file in Path(folder).glob("spool/*"):
+            file.unlink()
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", cut_short)
+        with pytest.raises(KeyboardInterrupt):
+            shop.build(fields=["title"])
+    shop.build(images=images)
+    assert contents(shop.out) == whole
+
+
+def test_a_journal_that_was_moved_is_not_gone_on_from(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, there = shop.folder / "here", shop.folder / "there"
+
+    def stop(progress: Progress) -> None:
+        if progress.files:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        vlmdata.build(shop.recipe(), here / "dataset", on_progress=stop)
+    here.rename(there)
+    seen = verified_when(lambda: vlmdata.build(shop.recipe(), there / "dataset"), monkeypatch)
+    assert len(seen) == ROWS
+
+
+def test_finished_blocks_are_taken_over_one_by_one(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupted_while_writing(shop)
+    held, most = [0], [0]
+    load, take_over = Journal.load, ScanTask._take_over
+
+    def loading(self: Journal, block: BlockId) -> BlockResult:
+        held[0] += 1
+        most[0] = max(most[0], held[0])
+        return load(self, block)
+
+    def taking(self: ScanTask, result: BlockResult) -> None:
+        take_over(self, result)
+        held[0] -= 1
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "load", loading)
+        patched.setattr(ScanTask, "_take_over", taking)
+        with pytest.raises(KeyboardInterrupt):
+            vlmdata.build(shop.recipe(), shop.out, on_progress=_stopping)
+    assert most[0] == 1
+
+
+def _stopping(_: Progress) -> None:
+    raise KeyboardInterrupt
 
 
 def test_an_interrupted_build_leaves_nothing_in_the_place_of_the_output_and_goes_on(

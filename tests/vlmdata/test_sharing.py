@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 import vlmdata
-from tests.vlmdata.shop import Shop, product
+from tests.vlmdata.shop import Shop, drawn, encoded, product
 from tests.vlmdata.test_resuming import contents, shop, small_blocks
 from vlmdata.blocks import BlockId
 from vlmdata.errors import BuildRefusedError, ConfigError, OutputError
+from vlmdata.journal import Journal, scan_key
+from vlmdata.source import open_source
 from vlmdata.tasks import Share
-from vlmdata.write.staging import shared_stage
+from vlmdata.write.staging import Stage, shared_stage
 
 __all__ = ["shop", "small_blocks"]
 
@@ -83,20 +85,47 @@ def test_a_shard_is_numbered_from_one(shop: Shop, shard: str) -> None:
 
 def test_a_build_waits_for_no_shard_and_disturbs_none(shop: Shop) -> None:
     with (
-        shared_stage(shop.out, "1-of-2", replace=False, fits=lambda _: True),
+        shared_stage(shop.out, "1-of-2", fits=lambda _: True, begin=Stage.begin),
         pytest.raises(OutputError, match="shard 1-of-2 is at work here"),
     ):
         shop.build()
     with (
-        shared_stage(shop.out, "1-of-2", replace=False, fits=lambda _: True),
+        shared_stage(shop.out, "1-of-2", fits=lambda _: True, begin=Stage.begin),
         pytest.raises(OutputError, match="shard 1-of-2 is at work already"),
     ):
         vlmdata.build_shard(shop.recipe(), shop.out, "1/2")
     with (
-        shared_stage(shop.out, "2-of-2", replace=False, fits=lambda _: True),
+        shared_stage(shop.out, "2-of-2", fits=lambda _: True, begin=Stage.begin),
         pytest.raises(OutputError, match="shard 2-of-2 is at work here"),
     ):
         vlmdata.build_shard(shop.recipe(), shop.out, "1/2")
+
+
+def test_shards_that_begin_at_once_share_one_journal(shop: Shop) -> None:
+    key = scan_key(shop.recipe(), open_source(shop.recipe().source))
+
+    def fits(stage: Stage) -> bool:
+        return Journal(stage.work).key() == key
+
+    def begin(stage: Stage) -> None:
+        Journal(stage.work).begin(key, shop.recipe())
+
+    with shared_stage(shop.out, "1-of-2", fits=fits, begin=begin):
+        assert vlmdata.build_shard(shop.recipe(), shop.out, "2/2").missing == (
+            "5 of 10 blocks of shard 1 of the source",
+        )
+
+
+def test_a_shard_names_an_image_that_changed_before_it_was_written(shop: Shop) -> None:
+    shared = shop.folder / "shared"
+    vlmdata.build_shard(shop.recipe(), shared, "1/1")
+    vlmdata.join(shared, plan_only=True)
+    shop.photo("1.png", encoded(drawn(77)))
+    with pytest.raises(OutputError, match=r"'1.png' changed while the dataset was being built"):
+        vlmdata.build_shard(shop.recipe(), shared, "1/1")
+    with pytest.raises(OutputError, match="build again"):
+        vlmdata.join(shared)
+    assert shop.build(out=shared).ledger.rows_used == 40
 
 
 @pytest.mark.parametrize(("shards", "of"), [(1, 1), (1, 4), (3, 8), (8, 3), (5, 5)])

@@ -231,6 +231,16 @@ def test_a_folder_that_can_not_be_written_is_named(shop: Shop) -> None:
         shop.build(out=closed / "dataset")
 
 
+def test_a_place_that_can_be_no_output_is_named(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.write([product(1)])
+    monkeypatch.chdir(shop.folder)
+    for place in ("/", "n" * 300, "."):
+        for act in (shop.build, lambda out: vlmdata.build_shard(shop.recipe(), out, "1/1"), vlmdata.join):
+            with pytest.raises(OutputError):
+                act(out=Path(place))
+    assert names(shop.folder) == ["photos", "products.csv"]
+
+
 def test_a_place_below_a_file_is_named(shop: Shop) -> None:
     shop.write([product(1)])
     with pytest.raises(OutputError, match=r"products\.csv"):

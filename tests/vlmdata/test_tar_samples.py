@@ -205,6 +205,31 @@ def test_a_tar_that_is_cut_loses_its_last_sample_alone(tmp_path: Path) -> None:
         assert entries(path) == found
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"GNU.sparse.map": "x", "GNU.sparse.size": "9"},
+        {"GNU.sparse.map": "0,1,2", "GNU.sparse.size": "y"},
+        {"size": "99999999999999999999"},
+    ],
+    ids=lambda headers: next(iter(headers)),
+)
+def test_a_header_whose_numbers_are_none_ends_the_tar(tmp_path: Path, headers: dict[str, str]) -> None:
+    odd = tarfile.TarInfo("x")
+    odd.pax_headers = headers
+    path = tar_of(tmp_path / "a.tar", ("1.png", PNG[0]), ("1.json", CHAT), ("2.png", odd))
+    good, bad = entries(path)
+    assert good == ["1"]
+    assert list(bad.values()) in ([("tar.end",)], [("tar.truncated",)])
+
+
+def test_a_tar_that_begins_with_such_a_header_is_none(tmp_path: Path) -> None:
+    odd = tarfile.TarInfo("x")
+    odd.pax_headers = {"GNU.sparse.map": "x", "GNU.sparse.size": "9"}
+    with pytest.raises(SourceError, match=r"a\.tar: this is no tar"):
+        entries(tar_of(tmp_path / "a.tar", ("1.png", odd), ("1.json", CHAT)))
+
+
 def test_what_stands_behind_the_end_is_not_passed_over(tmp_path: Path) -> None:
     first = tar_of(tmp_path / "a.tar", ("1.json", CHAT)).read_bytes()
     second = tar_of(tmp_path / "b.tar", ("2.json", CHAT)).read_bytes()

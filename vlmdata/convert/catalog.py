@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,7 +24,14 @@ from vlmdata.record import (
     Skip,
     row_hash,
 )
+from vlmdata.settings import nearest
 from vlmdata.templates import TemplateError, compile_expression, compile_template, holds_marks, known_value
+
+TEXT_SOURCES = ("csv", "excel")
+"""Sources whose cells are plain text, but for the columns that `source.json` names."""
+
+DELIMITERS = (";", "\t", "|", ",")
+AS_JSON = "name the column in `source.json` if its cells hold JSON, or take the part behind the dot out"
 
 
 @dataclass(slots=True)
@@ -44,6 +52,11 @@ class CatalogConverter:
         """A skip, a rejection of the row, or its conversations and the rejections of those that can't be made."""
         known = {name: self._known_value(value) for name, value in raw.values.items()}
         values, changes = cleaned(known, self.recipe.clean, self._known_value)
+        odd = [
+            _problem(raw, "row.value", name, found, AS_JSON)
+            for name in self._columns
+            if (found := no_mapping(values, name))
+        ]
         for name in self._columns:
             if name not in values:
                 values[name] = self._known_value(value_at(values, name))
@@ -55,6 +68,7 @@ class CatalogConverter:
             self.tools.changed(change)
         images, problems = self._images(raw, values)
         problems += self._text_problems(raw, values)
+        problems = [*odd, *(each for each in problems if each.field not in {problem.field for problem in odd})]
         if problems:
             yield Rejection(origin=raw.origin, problems=tuple(problems), row=raw.values)
             return
@@ -100,6 +114,7 @@ class CatalogConverter:
             except ImageValueError as error:
                 problems.append(_problem(raw, error.rule, error.field, error.message, error.hint))
         problems += [] if problems else self._image_count_problems(raw, len(found))
+        self._warn_of_repeats(raw, found)
         return tuple(found[: self.recipe.images.max]), problems
 
     def _image_count_problems(self, raw: RawRecord, count: int) -> Iterator[Problem]:
@@ -118,6 +133,16 @@ class CatalogConverter:
             yield _problem(raw, "images.too_many", where, message, "or set images.over: first")
         else:
             problem = _problem(raw, "images.over", "images", f"{count} images, the first {images.max} are used", "")
+            self.tools.warn(replace(problem, severity="warning"))
+
+    def _warn_of_repeats(self, raw: RawRecord, found: Sequence[ImageReference]) -> None:
+        """Say that a row names one image several times, which a column and a glob together easily do."""
+        times = Counter(reference for reference in found if isinstance(reference, str))
+        repeated = next((name for name, count in times.items() if count > 1), None)
+        if repeated is not None:
+            shown = "an address" if ":" in repeated else repr(repeated)  # it may hold a password
+            message = f"{shown} is named {times[repeated]} times, and stays in the turn as often"
+            problem = _problem(raw, "images.repeated", "images", message, "name each image in one place")
             self.tools.warn(replace(problem, severity="warning"))
 
     def _conversations(
@@ -161,6 +186,28 @@ def value_at(values: Mapping[str, Any], name: str) -> Any:
     for step in steps:
         value = value.get(step) if isinstance(value, Mapping) else None
     return value
+
+
+def no_mapping(values: Mapping[str, Any], name: str) -> str:
+    """What stands in the way of a dotted path: a value with no keys to look into; nothing where it leads on or ends."""
+    if name in values or "." not in name:
+        return ""
+    column, *steps = name.split(".")
+    value = values.get(column)
+    for step in steps:
+        if value is None:
+            return ""
+        if not isinstance(value, Mapping):
+            return f"{column!r} is {_shown(value)}, keys and values were expected"
+        value, column = value.get(step), f"{column}.{step}"
+    return ""
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return "a list"
+    text = repr(value)
+    return f"the {'text' if isinstance(value, str) else 'value'} {text if len(text) <= 60 else f'{text[:57]}...'}"
 
 
 def as_text(value: Any) -> str | None:
@@ -228,8 +275,28 @@ def columns_missing(recipe: Recipe, columns: Collection[str]) -> Iterator[tuple[
     """
     for place, name in columns_read(recipe):
         may_be_dotted = place[0] in {"id", "group", "fields", "tags"} or place[:2] == ("images", "from")
-        if name not in columns and not (may_be_dotted and name.partition(".")[0] in columns):
+        first = name.partition(".")[0]
+        if name not in columns and not (may_be_dotted and first in columns and not is_text_column(recipe, first)):
             yield place, name
+
+
+def is_text_column(recipe: Recipe, column: str) -> bool:
+    """Whether a column's cells are plain text, which no dotted path leads into."""
+    source = recipe.source
+    return source.type in TEXT_SOURCES and column not in source.options.get("json", ())
+
+
+def column_hint(recipe: Recipe, name: str, columns: Sequence[str]) -> str:
+    """What to do about a column that a recipe names and its source has not."""
+    first, dot, _ = name.partition(".")
+    if dot and first in columns and is_text_column(recipe, first):
+        return f"the cells of {first!r} are text; if they hold JSON, name it under source: `json: [{first}]`"
+    if len(columns) == 1 and recipe.source.type == "csv":
+        used = recipe.source.options.get("delimiter", ",")
+        other = next((sign for sign in DELIMITERS if sign != used and sign in columns[0]), None)
+        if other is not None:
+            return f"the only column is {columns[0]!r}: set source.delimiter: {json.dumps(other)}"
+    return nearest(name, columns) or f"its columns are {', '.join(columns[:20])}"
 
 
 def columns_read(recipe: Recipe) -> Iterator[tuple[tuple[str | int, ...], str]]:

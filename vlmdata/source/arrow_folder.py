@@ -138,7 +138,9 @@ def _is_name(value: Any) -> bool:
 def _files_of(folder: Path, root: Path) -> list[dict[str, str]]:
     state = _read_json(folder / STATE, root)
     files = state.get("_data_files")
-    if not isinstance(files, list) or not all(isinstance(entry, dict) and _is_name(entry.get("filename")) for entry in files):
+    if not isinstance(files, list) or not all(
+        isinstance(entry, dict) and _is_name(entry.get("filename")) for entry in files
+    ):
         raise SourceError(f"{folder.name}/{STATE}: lists no data files; write the dataset with save_to_disk again")
     return files
 

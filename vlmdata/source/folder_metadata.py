@@ -127,6 +127,6 @@ def _names_files(column: str) -> bool:
 def _json_list(text: str) -> list[Any] | None:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, list) else None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,15 @@ IMAGE_SUFFIXES = frozenset(
     }
 )
 """Names of images. The second line is of formats that may not be opened: the build then says so, file by file."""
+
+OF_A_BUILD = re.compile(r"\..+\.(building|building\.index|discarded|lock|lock\..+)", re.DOTALL)
+"""Hidden files and folders that stand beside an output while it is built, or after a build that was interrupted."""
+
+BUILT = frozenset({"dataset_dict.json", "manifest.json"})
+"""What a built dataset's folder holds, and a folder of images does not."""
+
+REFUSED = frozenset({"rejected.jsonl", "report.json"})
+"""What `OUT.rejected` holds, the report of a build that published nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +46,30 @@ class Listing:
 
 
 def walk(root: Path) -> Iterator[Listing]:
-    """Every folder from the root down: its files before its folders, names in the order of their code points."""
+    """Every folder from the root down: its files before its folders, names in the order of their code points.
+
+    What builds put below the root is not seen: their hidden files and folders, built datasets, and the reports of
+    builds that were refused. A folder reads the same before and after a dataset is built into it.
+    """
     waiting = [""]
     while waiting:
         listing, folders = _listed(root, waiting.pop())
+        if listing.path and is_of_a_build(listing):
+            continue
         waiting.extend(listing.below(name) for name in sorted(folders, reverse=True))
         yield listing
+
+
+def is_of_a_build(listing: Listing) -> bool:
+    """Whether a folder is a built dataset, or what a refused build left."""
+    files = frozenset(listing.files)
+    return files >= BUILT or (files >= REFUSED and listing.path.endswith(".rejected"))
+
+
+def folders_of(root: Path) -> Collection[str]:
+    """The names of the folders in a folder that are looked into, without those that builds made."""
+    listing, names = _listed(root, "")
+    return [name for name in names if not is_of_a_build(_listed(root, listing.below(name))[0])]
 
 
 def _listed(root: Path, path: str) -> tuple[Listing, list[str]]:
@@ -53,6 +81,8 @@ def _listed(root: Path, path: str) -> tuple[Listing, list[str]]:
     try:
         with os.scandir(root / path) as entries:
             for entry in entries:
+                if entry.name.startswith(".") and OF_A_BUILD.fullmatch(entry.name):
+                    continue
                 if entry.is_dir(follow_symlinks=False):
                     (hidden if entry.name.startswith(".") else folders).append(entry.name)
                 else:

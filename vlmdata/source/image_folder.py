@@ -21,7 +21,7 @@ from vlmdata.settings import to_dataclass
 from vlmdata.source.captions import Captions, Translations
 from vlmdata.source.folder_entries import FolderEntries
 from vlmdata.source.folder_metadata import MetadataFile, Named, find_metadata
-from vlmdata.source.folder_walk import walk
+from vlmdata.source.folder_walk import folders_of, walk
 
 SPLITS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -73,13 +73,15 @@ class ImageFolderSource:
 
     @property
     def fingerprint(self) -> str:
-        """A hash over name, size and time of every file below the folder."""
+        """A hash over name, size and time of every file below the folder that the walk sees, and over what it skips."""
         digest = blake2b(digest_size=16)
-        for folder, folders, files in os.walk(self.root):
-            folders.sort()
-            for name in sorted(files):
-                found = os.lstat(os.path.join(folder, name))  # noqa: PTH118  (a million files: no Path for each)
-                said = f"{folder}\0{name}\0{found.st_size}\0{found.st_mtime_ns}\n"
+        for listing in walk(self.root):
+            said = "\0".join([listing.path, listing.error, *listing.hidden, "", *listing.links])
+            digest.update(f"{said}\n".encode("utf-8", "surrogateescape"))
+            folder = os.path.join(self.root, listing.path)  # noqa: PTH118  (a million files: no Path for each)
+            for name in listing.files:
+                found = os.lstat(f"{folder}/{name}")
+                said = f"{name}\0{found.st_size}\0{found.st_mtime_ns}\n"
                 digest.update(said.encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
 
@@ -102,12 +104,7 @@ class ImageFolderSource:
     @cached_property
     def has_splits(self) -> bool:
         """Whether the folders of the first level are splits: each is named as one, and there is one."""
-        try:
-            with os.scandir(self.root) as entries:
-                names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-        except OSError:
-            return False
-        seen = [name for name in names if not name.startswith(".")]
+        seen = folders_of(self.root)
         return bool(seen) and all(name.lower() in SPLITS for name in seen)
 
     def shards(self) -> Sequence[FolderShard]:

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from vlmdata.source.json_text import Decoded, JsonTextError, decode, refuse_unusable, skip_space
+from vlmdata.source.json_text import MAX_DEPTH, TOO_DEEP, Decoded, JsonTextError, decode, refuse_unusable, skip_space
 from vlmdata.source.physical_lines import BYTE_ORDER_MARK
 
 CHUNK_BYTES = 1 << 20
@@ -19,6 +19,9 @@ MAX_RECORD = 64_000_000
 
 TOKEN = re.compile(r'"(?:[^"\\\r\n]|\\[^\r\n])*+"|["\[\]{},]')
 """A text that closes on its line, a quote that does not, or a sign of the structure."""
+
+MOST_FAILURES = 20
+"""How many objects are tried in vain before those that are too deep to be rows are sorted out."""
 
 LONGEST_WORD = 10
 """`-Infinity` and escapes, which the end of what is in memory may cut."""
@@ -203,7 +206,8 @@ class Stretch:
 
     def _take_broken(self, start: Spot, fault: JsonTextError, end: int | None, siblings: Siblings) -> Taken:
         """The stretch of a value that can't be read: to where a row begins inside it, else to its end."""
-        sibling = siblings.find(self._text, self._at, len(self._text) if end is None else end)
+        whole = end is not None and fault.rule == TOO_DEEP
+        sibling = None if whole else siblings.find(self._text, self._at, len(self._text) if end is None else end)
         stop = sibling if sibling is not None else end
         if stop is not None and fault.position is not None and fault.position >= stop:
             fault = JsonTextError("json.syntax", OPEN, "close its texts and brackets", self._at)
@@ -239,8 +243,14 @@ class Siblings:
 
     def find(self, text: str, start: int, end: int) -> int | None:
         """Where, behind the start of a broken row, the next object begins that can be read and looks like a row."""
+        failures, deep = 0, frozenset[int]()
         for found in self._begins(text, start, end).finditer(text, start + 1, end):
-            if self._is_row(text, found.start()) and (self._keys or _laid_out_alike(text, start, found)):
+            if found.start() in deep:
+                continue
+            if not self._is_row(text, found.start()):
+                failures += 1
+                deep = _deep(text, start, end) if failures == MOST_FAILURES else deep
+            elif self._keys or _laid_out_alike(text, start, found):
                 return found.start()
         return None
 
@@ -262,6 +272,32 @@ class Siblings:
         behind = skip_space(text, decoded.end)
         alike = len(self._keys & decoded.value.keys()) * 2 >= len(decoded.value)
         return text[behind : behind + 1] in {",", "]", ""} and (alike or not self._keys)
+
+
+def _deep(text: str, start: int, end: int) -> frozenset[int]:
+    """Where brackets open that hold more than MAX_DEPTH others in each other, which no row does.
+
+    Found in one pass, where trying to read each of them would read what is inside again and again.
+    """
+    found: list[int] = []
+    opened: list[tuple[int, int]] = []
+
+    def close() -> None:
+        position, depth = opened.pop()
+        if depth > MAX_DEPTH:
+            found.append(position)
+        if opened:
+            opened[-1] = opened[-1][0], max(opened[-1][1], depth + 1)
+
+    for token in TOKEN.finditer(text, start, end):
+        sign = token.group()[0]
+        if sign in {"[", "{"}:
+            opened.append((token.start(), 1))
+        elif sign in CLOSERS and opened:
+            close()
+    while opened:
+        close()
+    return frozenset(found)
 
 
 ANY_KEY = r'(?:[^"\\\r\n]|\\[^\r\n])*+'

@@ -17,6 +17,9 @@ MAX_DEPTH = 64
 MAX_DIGITS = 1_000
 """The most digits of a whole number; Python itself reads 4,300."""
 
+TOO_DEEP = "json.depth"
+"""The rule of a value that stands deeper than that."""
+
 SURROGATE = re.compile("[\ud800-\udfff]")
 SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 OBJECT_HINT = 'a row is an object such as {"sku": "MUG-1", "title": "Red mug"}'
@@ -175,7 +178,7 @@ def _not_utf8(text: str, position: int) -> JsonTextError:
 
 def _too_deep(position: int) -> JsonTextError:
     message = f"lists and objects stand in each other more than {MAX_DEPTH} deep"
-    return JsonTextError("json.depth", message, "take what is nested out of the row", position)
+    return JsonTextError(TOO_DEEP, message, "take what is nested out of the row", position)
 
 
 def _depth(value: Any) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ BATCH_BYTES = 8_000_000
 MOST_ROWS = 1_000
 BUFFER_BYTES = 1 << 20
 """A row group is read through buffers of this size, and not as a whole: some hold gigabytes of images."""
+
+MOST_MISSING = 1_000_000
+"""The most rows of a damaged row group that are rejected one by one."""
 
 READING = {"buffer_size": BUFFER_BYTES, "pre_buffer": False, "page_checksum_verification": True}
 
@@ -103,14 +107,17 @@ class ParquetShard:
         _schema(self.path, name)
         self.lines_read = 0
         with pq.ParquetFile(self.path, **READING) as file:
-            for values in _rows(file):
+            for values in _rows(file, name):
                 self.lines_read += 1
-                self.share_read = self.lines_read / file.metadata.num_rows
+                self.share_read = min(self.lines_read / max(file.metadata.num_rows, 1), 1.0)
                 yield with_columns(_entry(values, name, self.lines_read), columns)
 
 
-def _rows(file: pq.ParquetFile) -> Iterator[dict[str, Any] | ArrowValueError]:
-    """Every row of a file. Where a row group breaks off, each of its rows that are left is an error."""
+def _rows(file: pq.ParquetFile, name: str) -> Iterator[dict[str, Any] | ArrowValueError]:
+    """Every row of a file. Where a row group breaks off, each of its rows that are left is an error.
+
+    Raises SourceError where more are left than can be believed of a damaged file.
+    """
     reader = RowReader(file.schema_arrow)
     for number in range(file.num_row_groups):
         group = file.metadata.row_group(number)
@@ -121,9 +128,12 @@ def _rows(file: pq.ParquetFile) -> Iterator[dict[str, Any] | ArrowValueError]:
                 for row in reader.rows(batch):
                     left -= 1
                     yield row
+            reason = f"it has {left:,} rows less than it claims"
         except UNREADABLE as error:
-            fault = ArrowValueError("", f"row group {number + 1} is damaged: {first_line(error)}")
-            yield from [fault] * left
+            reason = first_line(error)
+        if left > MOST_MISSING:
+            raise SourceError(f"{name}: row group {number + 1} is damaged: {reason}")
+        yield from repeat(ArrowValueError("", f"row group {number + 1} is damaged: {reason}"), max(left, 0))
 
 
 def _entry(values: dict[str, Any] | ArrowValueError, name: str, row: int) -> RawRecord | Rejection:

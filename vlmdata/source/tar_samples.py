@@ -35,6 +35,8 @@ CHUNK = 1_000_000
 FIRST_SAMPLES = 1_000
 KEY = "__key__"
 TRUNCATED = "tar.truncated"
+UNREADABLE = (tarfile.TarError, ValueError, OverflowError)
+"""What tarfile raises over damaged headers: the last two where a number in them is none, or none that a file has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ class TarSource:
                 size = file.seek(0, io.SEEK_END)
                 found.end = self._read_members(tar, size, found)
                 found.end = found.end or _left_over(file, tar.offset, size)
-        except tarfile.ReadError as error:
+        except UNREADABLE as error:
             raise SourceError(f"{self.name}: this is no tar: {error}") from None
         return found
 
@@ -134,7 +136,7 @@ class TarSource:
         for _ in range(MEMBER_LIMIT):
             try:
                 member = tar.next()
-            except tarfile.TarError as error:
+            except UNREADABLE as error:
                 cut = found.last is not None and found.last.fault is not None and found.last.fault[0] == TRUNCATED
                 return None if cut else (f"the tar is cut off or damaged: {error}", "fetch it again")
             tar.members.clear()  # type: ignore[attr-defined]  # else they are all kept
@@ -213,6 +215,8 @@ def _twice(member: tarfile.TarInfo) -> tuple[str, str, str]:
 
 def _left_over(file: BinaryIO, offset: int, size: int) -> tuple[str, str] | None:
     """What is wrong with the bytes behind the last member, of which all should be zero: the tar's end."""
+    if offset >= size:
+        return None
     file.seek(offset)
     position = offset
     while data := file.read(CHUNK):

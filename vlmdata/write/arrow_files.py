@@ -35,12 +35,15 @@ class WrittenFile:
     xxh3: str
 
 
-def write_shard(folder: Path, shard: OutputShard, index: Index, image_bytes: Sizes, read: ReadOriginal) -> WrittenFile:
-    """Write one output file. What it holds depends on the index, the plan and the image files alone."""
+def write_shard(folder: Path, shard: OutputShard, index: Index, sizes: Sizes, read: ReadOriginal) -> WrittenFile:
+    """Write one output file. What it holds depends on the index, the plan and the image files alone.
+
+    `sizes` are the bytes that each conversation adds to a batch.
+    """
     path = folder / shard.split / shard.file
     schema = stored_schema()
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
-        for rows in bounded(shard.positions, image_bytes, BATCH_BYTES, BATCH_ROWS):
+        for rows in bounded(shard.positions, sizes, BATCH_BYTES, BATCH_ROWS):
             writer.write_batch(record_batch(index, rows, read, schema))
     name = f"{shard.split}/{shard.file}"
     return WrittenFile(name=name, rows=len(shard.positions), bytes=path.stat().st_size, xxh3=file_hash(path))

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,12 +26,18 @@ REPLACED = ".being-replaced"
 class Stage:
     """A folder beside the output, which is published when it is whole, and `work`, which never is.
 
-    `resumable` says that both are worth keeping when the build stops on its way.
+    `resumable` says that both are worth keeping when the build stops on its way, or is refused before it begins.
     """
 
     folder: Path
     out: Path
     resumable: bool = False
+
+    @classmethod
+    def of(cls, out: Path) -> Stage:
+        """The stage of an output. Raises OutputError where the output can be none."""
+        out = placed(out)
+        return cls(hidden(out, ".building"), out)
 
     @property
     def work(self) -> Path:
@@ -40,6 +46,7 @@ class Stage:
 
     def clear(self) -> None:
         """Throw away what an earlier build left here, and begin anew."""
+        self.resumable = False
         _clear(self)
         self.begin()
 
@@ -68,7 +75,18 @@ class Stage:
 
 def is_kept(out: Path) -> bool:
     """Whether a build that stopped has left something to go on from."""
-    return Stage(hidden(out, ".building"), out).work.is_dir()
+    return Stage.of(out).work.is_dir()
+
+
+def placed(out: Path) -> Path:
+    """An output's place as it stays when the current folder is another; a link at its end is not followed.
+
+    Raises OutputError for a place beside which nothing can stand.
+    """
+    out = Path(os.path.abspath(out))  # noqa: PTH100  (resolve() would follow a link at out itself)
+    if not out.name:
+        raise OutputError(f"{out}: can't be an output; name a folder in it")
+    return out
 
 
 def beside(out: Path, suffix: str) -> Path:
@@ -110,14 +128,15 @@ def staged(out: Path, *, replace: bool) -> Iterator[Stage]:
 
     Raises OutputError where the output exists and may not be replaced, is in use, or the disk is full.
     """
-    out = Path(os.path.abspath(out))  # noqa: PTH100  (resolve() would follow a link at out itself)
-    stage = None
+    stage = Stage.of(out)
+    out = stage.out
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         lock_file = hidden(out, ".lock")
         with _whole(out, 0):
-            stage = Stage(hidden(out, ".building"), out)
             try:
+                # What an interrupted build left survives a command that is refused; a published one left no folder.
+                stage.resumable = stage.folder.is_dir() and stage.work.is_dir()
                 _refuse_shards_under_way(out)
                 repair(out)
                 _refuse_existing(out, replace)
@@ -130,41 +149,46 @@ def staged(out: Path, *, replace: bool) -> Iterator[Stage]:
     except Timeout:
         raise OutputError(f"{out}: another build is writing here; wait for it, or choose another --out") from None
     except OSError as error:
-        kept = f"; {GO_ON}" if stage is not None and stage.resumable else ""
+        kept = f"; {GO_ON}" if stage.resumable else ""
         raise OutputError(f"{error.filename or out}: {error.strerror or error}; nothing was published{kept}") from error
 
 
 @contextmanager
-def shared_stage(out: Path, name: str, *, replace: bool, fits: Callable[[Stage], bool]) -> Iterator[Stage]:
+def shared_stage(
+    out: Path, name: str, *, fits: Callable[[Stage], bool], begin: Callable[[Stage], None]
+) -> Iterator[Stage]:
     """The stage of an output that several processes work on, each under its own name, such as `3-of-8`.
 
     What is in it stays. `fits` says whether what others left there is of the same build; what is not is thrown away.
+    `begin` is called while no other can begin, and makes it fit. An output that is there already is for the join to
+    replace.
     Raises OutputError where the output exists and may not be replaced, where a whole build is writing there, where this
     name is at work already, or where others are at work on another build.
     """
-    out = Path(os.path.abspath(out))  # noqa: PTH100
+    stage = Stage.of(out)
+    out = stage.out
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        stage = Stage(hidden(out, ".building"), out, resumable=True)
         own = FileLock(hidden(out, f".lock.{name}"), timeout=0)
         with _whole(out, SECONDS_TO_BEGIN):
             own.acquire()
             try:
-                _refuse_existing(out, replace)
+                _refuse_existing(out, replace=True)
                 if not fits(stage):
                     own.release()
                     _refuse_shards_under_way(out)
                     own.acquire()
                     stage.clear()
                 stage.begin()
+                begin(stage)
             except BaseException:
                 own.release()
                 raise
         try:
             yield stage
         finally:
-            own.release()
             Path(own.lock_file).unlink(missing_ok=True)
+            own.release()
     except Timeout as error:
         if error.lock_file.endswith(name):
             raise OutputError(f"{out}: shard {name} is at work already") from None
@@ -192,8 +216,11 @@ def _refuse_shards_under_way(out: Path) -> None:
 
 
 def _clear(stage: Stage) -> None:
-    shutil.rmtree(stage.folder, ignore_errors=True)
-    shutil.rmtree(stage.work, ignore_errors=True)
+    """Delete the stage. Each folder goes at once, so that no later build goes on from half a journal."""
+    for folder in (stage.work, stage.folder):
+        with suppress(OSError):
+            discard(folder, stage.out)
+        shutil.rmtree(folder, ignore_errors=True)
     shutil.rmtree(hidden(stage.out, ".discarded"), ignore_errors=True)
 
 

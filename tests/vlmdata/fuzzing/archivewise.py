@@ -13,8 +13,43 @@ from tests.vlmdata.fuzzing.bytewise import changed_blindly
 from tests.vlmdata.fuzzing.imagewise import changed_picture
 from tests.vlmdata.fuzzing.textwise import changed_text
 
-NAMES = ("../secret.png", "/etc/hostname", "a\\..\\b.png", "a/../b.png", "", "/", "a\0b.png", "x" * 60_000, "C:/x.png", "é.png", "..")
+NAMES = (
+    "../secret.png",
+    "/etc/hostname",
+    "a\\..\\b.png",
+    "a/../b.png",
+    "",
+    "/",
+    "a\0b.png",
+    "x" * 60_000,
+    "C:/x.png",
+    "é.png",
+    "..",
+)
 ATTRIBUTES = (0o120777 << 16, 0o020666 << 16, 0o040755 << 16, 0x10, 0xFFFFFFFF)
+FIELDS = {
+    **{"made by": (4, "<H"), "flags": (8, "<H"), "method": (10, "<H"), "crc": (16, "<I"), "packed": (20, "<I")},
+    **{"size": (24, "<I"), "name length": (28, "<H"), "extra length": (30, "<H"), "comment length": (32, "<H")},
+    **{"attributes": (38, "<I"), "offset": (42, "<I")},
+}
+"""Where the numbers of a directory's entry stand; those of a member's own header stand two bytes before."""
+
+TELLING = {
+    "flags": (1, 0x800, 0x41, 0x2000, 8),
+    "attributes": ATTRIBUTES,
+    "made by": (0x0314, 0x0014, 0xFFFF),
+    "method": (0, 1, 8, 9, 12, 14, 93, 99),
+}
+SIZES = (0, 1, 7, 0x7FFF, 0xFFFF, 1 << 31, 0xFFFFFFFF)
+XML = (
+    *((b'r="', b'r="ZZZ9'), (b'r="', b'r="XFE1048577'), (b"<v>", b"<v>9"), (b"<v>", b"<v>-1e999")),
+    *((b't="s"', b't="e"'), (b't="s"', b't="b"'), (b"<row", b"<row/><row"), (b"<c ", b"<c><c ")),
+    *((b'count="', b'count="99999999999'), (b"<sheetData>", b"<sheetData>" + b"<row>" * 20_000)),
+    *((b"?>", b'?><!DOCTYPE a [<!ENTITY b "c">]>&b;'), (b'ref="', b'ref="A1:XFD1048576'), (b"sheetId=", b"x=")),
+    *((b'Target="', b'Target="../../../../etc/'), (b"<t>", b"<t>&#0;")),
+)
+"""What stands in a workbook's XML, and what nobody expects in its place."""
+
 BOMB_BYTES = 40_000_000
 CENTRAL, LOCAL, END = b"PK\1\2", b"PK\3\4", b"PK\5\6"
 WHEN = (2024, 1, 1, 0, 0, 0)
@@ -39,15 +74,11 @@ def _field(random: Random, data: bytes) -> tuple[bytes, str]:
     places = _places(data, mark)
     if not places:
         return data, "nothing"
-    fields = {"flags": (8, "<H"), "method": (10, "<H"), "crc": (16, "<I"), "packed": (20, "<I"), "size": (24, "<I"),
-              "name length": (28, "<H"), "extra length": (30, "<H"), "attributes": (38, "<I"), "offset": (42, "<I"),
-              "made by": (4, "<H"), "comment length": (32, "<H")}  # fmt: skip
-    name = random.choice(sorted(fields))
-    offset, form = fields[name]
+    name = random.choice(sorted(FIELDS))
+    offset, form = FIELDS[name]
     place = random.choice(places) + (offset if mark == CENTRAL else max(offset - 2, 4))
     size = struct.calcsize(form)
-    values = {"flags": (1, 0x800, 0x41, 0x2000, 8), "attributes": ATTRIBUTES, "made by": (0x0314, 0x0014, 0xFFFF),
-              "method": (0, 1, 8, 9, 12, 14, 93, 99)}.get(name, (0, 1, 7, 0x7FFF, 0xFFFF, len(data), 1 << 31, 0xFFFFFFFF))  # fmt: skip
+    values = TELLING.get(name, (*SIZES, len(data)))
     value = random.choice(values) & ((1 << 8 * size) - 1)
     return data[:place] + struct.pack(form, value) + data[place + size :], f"zip {name}"
 
@@ -92,7 +123,10 @@ def _member(random: Random, data: bytes) -> tuple[bytes, str]:
     elif kind == 3:
         del members[place]
     else:
-        members = [(random.choice((name.upper(), f"{name}/", f"./{name}")), content, attributes) for name, content, _ in members]
+        members = [
+            (random.choice((name.upper(), f"{name}/", f"./{name}")), content, attributes)
+            for name, content, _ in members
+        ]
     return _written(members), f"zip member {kind}"
 
 
@@ -118,17 +152,12 @@ def _changed_content(random: Random, name: str, content: bytes) -> tuple[bytes, 
 
 def _changed_xml(random: Random, content: bytes) -> tuple[bytes, str]:
     """Numbers, places and texts of a workbook that nobody expects."""
-    old, new = random.choice((
-        (b'r="', b'r="ZZZ9'), (b'r="', b'r="XFE1048577'), (b"<v>", b"<v>9"), (b"<v>", b"<v>-1e999"), (b't="s"', b't="e"'),
-        (b't="s"', b't="b"'), (b"<row", b"<row/><row"), (b"<c ", b"<c><c "), (b'count="', b'count="99999999999'),
-        (b"<sheetData>", b"<sheetData>" + b"<row>" * 20_000), (b"?>", b'?><!DOCTYPE a [<!ENTITY b "c">]>&b;'),
-        (b'ref="', b'ref="A1:XFD1048576'), (b"sheetId=", b"x="), (b'Target="', b'Target="../../../../etc/'), (b"<t>", b"<t>&#0;"),
-    ))  # fmt: skip
+    old, new = random.choice(XML)
     return content.replace(old, new, random.choice((1, 1, -1))), f"xml {new[:16]!r}"
 
 
 def _end(random: Random, data: bytes) -> tuple[bytes, str]:
-    """The record at the end: counts, sizes, offsets, a comment that holds a second one; or other bytes before and behind."""
+    """The record at the end, with other counts and sizes, twice, or behind a zip64 locator; or bytes before it all."""
     places = _places(data, END)
     if not places:
         return data, "nothing"
@@ -137,7 +166,9 @@ def _end(random: Random, data: bytes) -> tuple[bytes, str]:
     if kind == 0:
         offset, form = random.choice(((8, "<H"), (10, "<H"), (12, "<I"), (16, "<I"), (20, "<H")))
         value = random.choice((0, 1, 0xFFFF, 0xFFFFFFFF, len(data))) & ((1 << 8 * struct.calcsize(form)) - 1)
-        return data[: place + offset] + struct.pack(form, value) + data[place + offset + struct.calcsize(form) :], "zip end"
+        return data[: place + offset] + struct.pack(form, value) + data[
+            place + offset + struct.calcsize(form) :
+        ], "zip end"
     if kind == 1:
         return random.randbytes(random.randint(1, 300)) + data, "zip behind other bytes"
     if kind == 2:
@@ -177,17 +208,29 @@ def changed_tar(random: Random, data: bytes) -> tuple[bytes, str]:
     kind = random.choice(("name", "link", "twice", "sparse", "pax", "inner", "form", "size"))
     extra: dict[str, str] = {}
     if kind == "name":
-        info.name = random.choice((*NAMES[:9], "a.b.c.d", ".json", "a.json", f"{'d/' * 200}x.png"))[:5_000].replace("\0", "")
+        info.name = random.choice((*NAMES[:9], "a.b.c.d", ".json", "a.json", f"{'d/' * 200}x.png"))[:5_000].replace(
+            "\0", ""
+        )
     elif kind == "link":
-        info.type, info.linkname, info.size = random.choice((tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, b"Z")), "../secret.png", 0
+        info.type, info.linkname, info.size = (
+            random.choice((tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, b"Z")),
+            "../secret.png",
+            0,
+        )
     elif kind == "twice":
         members.append((info, content))
     elif kind == "sparse":
         extra = {"GNU.sparse.map": random.choice(("0,1", "0,99999999999", "x", "1,2,3")), "GNU.sparse.size": "100"}
     elif kind == "pax":
-        extra = {random.choice(("path", "size", "linkpath", "mtime", "hdrcharset", "uid")): random.choice(("../x", "-5", "1e9", "99999999999999999999", "\x00", "BINARY"))}
+        extra = {
+            random.choice(("path", "size", "linkpath", "mtime", "hdrcharset", "uid")): random.choice(
+                ("../x", "-5", "1e9", "99999999999999999999", "\x00", "BINARY")
+            )
+        }
     elif kind == "inner":
-        change = changed_picture if not info.name.endswith(("json", "txt")) else lambda r, d: changed_text(r, d, info.name)
+        change = (
+            changed_picture if not info.name.endswith(("json", "txt")) else lambda r, d: changed_text(r, d, info.name)
+        )
         content, _ = change(random, content)
         info.size = len(content)
         members[place] = (info, content)
@@ -217,10 +260,31 @@ def _tar_header(random: Random, data: bytes) -> tuple[bytes, str]:
         return data, "nothing"
     start = random.choice(starts)
     header = bytearray(data[start : start + 512])
-    fields = {"name": (0, 100), "size": (124, 12), "type": (156, 1), "link": (157, 100), "mtime": (136, 12), "magic": (257, 8), "prefix": (345, 155)}
+    fields = {
+        "name": (0, 100),
+        "size": (124, 12),
+        "type": (156, 1),
+        "link": (157, 100),
+        "mtime": (136, 12),
+        "magic": (257, 8),
+        "prefix": (345, 155),
+    }
     name = random.choice(sorted(fields))
     place, length = fields[name]
-    values = (b"\xff" * length, b"7" * length, b"\x80" + b"\0" * (length - 2) + b"\x09", b"-1", b"../secret.png", b"\0" * length, b"S", b"L", b"K", b"x", b"g", b"1")
+    values = (
+        b"\xff" * length,
+        b"7" * length,
+        b"\x80" + b"\0" * (length - 2) + b"\x09",
+        b"-1",
+        b"../secret.png",
+        b"\0" * length,
+        b"S",
+        b"L",
+        b"K",
+        b"x",
+        b"g",
+        b"1",
+    )
     header[place : place + length] = random.choice(values)[:length].ljust(length, b"\0")
     header[148:156] = b" " * 8
     header[148:156] = f"{sum(header):06o}\0 ".encode()

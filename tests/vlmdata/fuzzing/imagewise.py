@@ -55,10 +55,18 @@ def _jpeg(random: Random, data: bytes) -> tuple[bytes, str]:
     elif how == "doubled":
         segments[place] *= random.choice((2, 500))
     elif how == "length":
-        segments[place] = segments[place][:2] + struct.pack(">H", random.choice((0, 1, 2, 3, 0xFFFF))) + segments[place][4:]
+        segments[place] = (
+            segments[place][:2] + struct.pack(">H", random.choice((0, 1, 2, 3, 0xFFFF))) + segments[place][4:]
+        )
     elif how == "exif":
         body = random.choice(EXIFS)
-        segments.insert(1, b"\xff" + bytes([random.choice((0xE1, 0xE1, 0xE2, 0xED, 0xEE, 0xFE))]) + struct.pack(">H", len(body) + 2) + body)
+        segments.insert(
+            1,
+            b"\xff"
+            + bytes([random.choice((0xE1, 0xE1, 0xE2, 0xED, 0xEE, 0xFE))])
+            + struct.pack(">H", len(body) + 2)
+            + body,
+        )
     elif how == "moved":
         segments.insert(random.randrange(1, len(segments)), segments.pop(place))
     elif how == "size":
@@ -107,17 +115,41 @@ def _png(random: Random, data: bytes) -> tuple[bytes, str]:
         written[place] = chunk(kind, changed_blindly(random, body, data)[0])
     elif how == "header":
         size = [random.choice((0, 1, 7, 40, 1_000, 2_000, 65_535, 1 << 30, 0xFFFFFFFF)) for _ in range(2)]
-        rest = bytes([random.choice((0, 1, 8, 16, 7)), random.choice((0, 2, 3, 4, 6, 1)), 0, 0, random.choice((0, 1, 9))])
+        rest = bytes(
+            [random.choice((0, 1, 8, 16, 7)), random.choice((0, 2, 3, 4, 6, 1)), 0, 0, random.choice((0, 1, 9))]
+        )
         written[0] = chunk(b"IHDR", struct.pack(">II", *size) + rest)
     elif how == "text":
         text = zlib.compress(b"x" * random.choice((10, 3_000_000)))
-        kinds = ((b"zTXt", b"a\0\0" + text), (b"iTXt", b"a\0\x01\0\0\0" + text), (b"tEXt", b"\xff" * 90), (b"iCCP", b"a\0\0" + text), (b"eXIf", random.choice(EXIFS)[6:]))
+        kinds = (
+            (b"zTXt", b"a\0\0" + text),
+            (b"iTXt", b"a\0\x01\0\0\0" + text),
+            (b"tEXt", b"\xff" * 90),
+            (b"iCCP", b"a\0\0" + text),
+            (b"eXIf", random.choice(EXIFS)[6:]),
+        )
         written.insert(1, chunk(*random.choice(kinds)))
     elif how == "odd":
-        kinds = ((b"tRNS", b"\0"), (b"PLTE", b"\0\1"), (b"acTL", b"\xff" * 8), (b"fcTL", b"\0" * 26), (b"fdAT", b"\0"), (b"IEND", b""), (b"\xff\0ab", b""), (b"pHYs", b"\0"), (b"cHRM", b""), (b"gAMA", b""), (b"sRGB", b""), (b"tRNS", b"\0" * 6))
+        kinds = (
+            (b"tRNS", b"\0"),
+            (b"PLTE", b"\0\1"),
+            (b"acTL", b"\xff" * 8),
+            (b"fcTL", b"\0" * 26),
+            (b"fdAT", b"\0"),
+            (b"IEND", b""),
+            (b"\xff\0ab", b""),
+            (b"pHYs", b"\0"),
+            (b"cHRM", b""),
+            (b"gAMA", b""),
+            (b"sRGB", b""),
+            (b"tRNS", b"\0" * 6),
+        )
         written.insert(random.randrange(1, len(written) + 1), chunk(*random.choice(kinds)))
     else:
-        written = [chunk(b"IDAT", zlib.compress(b"\0" * random.choice((1, 10_000_000)))) if each[4:8] == b"IDAT" else each for each in written]
+        written = [
+            chunk(b"IDAT", zlib.compress(b"\0" * random.choice((1, 10_000_000)))) if each[4:8] == b"IDAT" else each
+            for each in written
+        ]
     return PNG + b"".join(written), f"png {how}"
 
 
@@ -130,5 +162,7 @@ def _header(random: Random, data: bytes) -> tuple[bytes, str]:
         span = random.choice((64, 64, 256, len(changed)))
         place = random.randrange(max(min(span, len(changed)) - size, 0) + 1)
         place = place if random.random() < 0.8 else max(len(changed) - place - size, 0)
-        changed[place : place + size] = struct.pack(form, random.choice((*NUMBERS, 2, 3, 5, 16)) & ((1 << 8 * size) - 1))
+        changed[place : place + size] = struct.pack(
+            form, random.choice((*NUMBERS, 2, 3, 5, 16)) & ((1 << 8 * size) - 1)
+        )
     return bytes(changed), "header"

@@ -21,8 +21,21 @@ ROOT = Path(__file__).parents[3]
 SYSTEM = tuple(
     os.path.realpath(path)
     for path in {
-        *(sys.prefix, sys.base_prefix, sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), str(ROOT / "vlmdata")),
-        *(str(ROOT / "schemas"), str(ROOT / "tests"), "/usr/share/zoneinfo", "/usr/lib", "/etc/mime.types", "/etc/localtime"),
+        *(
+            sys.prefix,
+            sys.base_prefix,
+            sysconfig.get_path("stdlib"),
+            sysconfig.get_path("purelib"),
+            str(ROOT / "vlmdata"),
+        ),
+        *(
+            str(ROOT / "schemas"),
+            str(ROOT / "tests"),
+            "/usr/share/zoneinfo",
+            "/usr/lib",
+            "/etc/mime.types",
+            "/etc/localtime",
+        ),
         *("/dev/null", "/proc/self", "/proc/meminfo", "/sys/fs/cgroup", "/sys/devices/system/cpu"),
     }
 )
