@@ -85,7 +85,7 @@ def build(
     loaded = vlmdata.load_recipe(recipe, set=parsed_changes(set_))
     if shard is not None:
         with watched(out) as watch:
-            done = vlmdata.build_shard(loaded, out, shard, workers=workers, on_progress=watch)
+            done = vlmdata.build_shard(loaded, out, shard, replace=replace, workers=workers, on_progress=watch)
         say(shard_text(shard, done.phase, done.missing, shown_path(out)))
         return
     with watched(out) as watch:

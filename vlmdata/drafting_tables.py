@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from vlmdata.convert.answer_options import list_or_mapping
 from vlmdata.convert.formats.detecting import candidates
 from vlmdata.draft.kinds import Kind, records_key
 from vlmdata.draft.named_photos import find_named_photos
 from vlmdata.draft.photos import Photos, find_photos, folders_below
-from vlmdata.draft.table import Column, Table, first_row_is_data, missing_spellings, profile, with_json_read
+from vlmdata.draft.questions import OPTIONS
+from vlmdata.draft.table import JSON_SHARE, Column, Table, first_row_is_data, missing_spellings, profile, with_json_read
+from vlmdata.draft.words import IMAGE, named
 from vlmdata.draft.writing import Line
 from vlmdata.draft.yaml_text import flow_list, quoted, scalar
 from vlmdata.errors import SourceError
@@ -29,9 +33,22 @@ MAX_ROWS = 20_000
 MAX_CHARACTERS = 50_000_000
 MAX_IMAGE_BYTES = 1_000_000_000
 KEPT_BYTES = 64
-FIRST_ROWS = 20
+FIRST_ROWS = 2_000
+MAX_FIRST_BYTES = 100_000_000
+ASKED_AND_ANSWERED: Mapping[str, frozenset[str]] = {
+    "query": frozenset(("response", "answer", "output")),
+    "instruction": frozenset(("response", "output")),
+    "prompt": frozenset(("response", "completion", "output", "chosen")),
+}
+"""Keys under which formats of conversations have a question, and those of its answer."""
+
+BESIDE = 2_000
 HEADED = ("csv", "excel")
 """Types whose columns' names stand in a row of their own, which may be missing."""
+
+QUESTION_ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
+PHOTO_FOLDERS = (*IMAGE, "shots", "pics", "originals")
+"""Words in the names of folders beside the table's own that are looked into."""
 
 LOOKUP = PhotoLookup()
 
@@ -47,10 +64,15 @@ class LookedAt:
     nulls: tuple[str, ...]
     columns: tuple[Column, ...]
     photos: Photos | None
+    folders: tuple[Path, ...] = field(default=())
 
     @property
     def is_plain(self) -> bool:
         """Whether a source that takes no options reads it rightly, by its ending alone."""
+        if self.path.is_dir():
+            return self.type == "parquet"
+        if self.path.suffix.lower() not in QUESTION_ENDINGS:
+            return False
         usual = {"encoding: utf-8", 'delimiter: "\\t"' if self.path.suffix.lower() == ".tsv" else 'delimiter: ","'}
         return self.type in {"jsonl", "json", "parquet", "csv"} and {line for line, _ in self.lines} <= usual
 
@@ -100,8 +122,38 @@ def look_at(kind: Kind, folders: Sequence[Path]) -> LookedAt:
     of_images = kind.type == "image_folder"
     photos = find_photos(named, [kind.path], LOOKUP) if of_images else _photos(named, folders)
     return LookedAt(
-        type=kind.type, path=kind.path, lines=lines, table=table, nulls=nulls, columns=columns, photos=photos
+        type=kind.type,
+        path=kind.path,
+        lines=lines,
+        table=table,
+        nulls=nulls,
+        columns=columns,
+        photos=photos,
+        folders=tuple(folders),
     )
+
+
+def with_lists_read(looked: LookedAt) -> LookedAt:
+    """A table whose cells of lists as Python writes them are read too, as `multi_image` reads them."""
+    table, columns = looked.table, list(zip(*looked.table.rows, strict=True))
+    read = {place: lists for place, cells in enumerate(columns) if (lists := _python_lists(cells)) is not None}
+    if not read:
+        return looked
+    by_column = [read.get(place, cells) for place, cells in enumerate(columns)]
+    table = replace(table, rows=list(zip(*by_column, strict=True)))
+    profiled = profile(table, looked.nulls)
+    photos = _photos([column for column in profiled if column.has_name], looked.folders)
+    return replace(looked, table=table, columns=profiled, photos=photos)
+
+
+def _python_lists(cells: Sequence[Any]) -> list[Any] | None:
+    """The values of cells of which nearly all are lists; None for a column of another kind."""
+    known = [cell for cell in cells if isinstance(cell, str) and cell.strip()]
+    if not known or sum(cell.lstrip()[0] == "[" for cell in known) < JSON_SHARE * len(known):
+        return None
+    values = [list_or_mapping(cell.strip()) if isinstance(cell, str) else cell for cell in cells]
+    found = sum(isinstance(value, list) for value in values)
+    return values if found >= JSON_SHARE * len(known) else None
 
 
 def _options(kind: Kind) -> tuple[dict[str, Any], tuple[Line, ...]]:
@@ -184,9 +236,9 @@ def bytes_in(value: Any) -> int:
 
 
 def _light(value: Any) -> Any:
-    """A value with no more of an image's bytes than tell what they are."""
+    """A value with no more of an image's bytes than tell what they are, and a digest that tells them apart."""
     if isinstance(value, bytes):
-        return value[:KEPT_BYTES]
+        return value if len(value) <= KEPT_BYTES else value[:KEPT_BYTES] + blake2b(value, digest_size=16).digest()
     if isinstance(value, Mapping):
         return {key: _light(entry) for key, entry in value.items()}
     return [_light(entry) for entry in value] if isinstance(value, list | tuple) else value
@@ -206,16 +258,25 @@ def _refuse_unreadable(table: Table, name: str, tried: str, first: Rejection | N
 
 
 def _photos(columns: Sequence[Column], folders: Sequence[Path]) -> Photos | None:
-    """Photos below the table's folders, else near them; named by columns, else after them."""
+    """Photos below the table's folders, else in folders of images beside them; named by columns, else after them."""
     starts = list(dict.fromkeys(folder.resolve() for folder in folders))
     near = list(dict.fromkeys(below for start in starts for below in folders_below(start)))
     found = find_photos(columns, [*near, *zips_of_photos(near)], LOOKUP)
     if found is not None:
         return found
-    above = starts[0].parent
-    places = [place for place in (above, above.parent) if place != place.parent]
-    further = list(dict.fromkeys(below for place in places for below in folders_below(place, depth=3, most=500)))
-    return find_photos(columns, further, LOOKUP) or find_named_photos(columns, starts)
+    return find_photos(columns, photo_folders_beside(starts[0]), LOOKUP) or find_named_photos(columns, starts)
+
+
+def photo_folders_beside(folder: Path) -> list[Path]:
+    """The folders beside a folder whose names say that they hold images, and those below them.
+
+    No other is looked into, nor anything further up: whose photos these are could not be known.
+    """
+    if folder.parent == folder:
+        return []
+    beside = folders_below(folder.parent, depth=1, most=BESIDE)[1:]
+    chosen = [each for each in beside if each != folder and named(each.name, PHOTO_FOLDERS)]
+    return [below for each in chosen[:10] for below in folders_below(each, depth=3, most=200)]
 
 
 def is_of_conversations(kind: Kind) -> bool:
@@ -229,21 +290,35 @@ def is_of_conversations(kind: Kind) -> bool:
         rows = _first_rows(SourceConfig(type=kind.type, path=kind.path, options=options))
     except SourceError:
         return False
-    return bool(rows) and 2 * sum(bool(_holds_turns(row) and candidates(row)) for row in rows) > len(rows)
+    return bool(rows) and 2 * sum(bool(_is_conversation(row) and candidates(row)) for row in rows) > len(rows)
 
 
 def format_of(kind: Kind) -> str:
     """The one format that all of the first rows could be of, the likeliest of the first row's; empty for none."""
-    found = [candidates(row) for row in _first_rows(SourceConfig(type="conversations", path=kind.path))]
+    rows = _first_rows(SourceConfig(type="conversations", path=kind.path, options=dict(kind.options)))
+    found = [could_be for row in rows if (could_be := candidates(row))]
     return next((name for name in found[0] if all(name in each for each in found)), "") if found else ""
 
 
 def _first_rows(config: SourceConfig) -> list[Mapping[str, Any]]:
+    """The first rows, each without what is missing in it."""
+    rows: list[Mapping[str, Any]] = []
+    size = 0
     with entries_of(open_source(config)) as entries:
-        return [entry.values for entry in islice(entries, FIRST_ROWS) if isinstance(entry, RawRecord)]
+        for entry in islice(entries, FIRST_ROWS):
+            if isinstance(entry, RawRecord):
+                size += sum(map(bytes_in, entry.values.values()))
+                rows.append({key: _light(value) for key, value in entry.values.items() if value is not None})
+            if size > MAX_FIRST_BYTES:
+                break
+    return rows
 
 
-def _holds_turns(row: Mapping[str, Any]) -> bool:
-    """Whether a row holds a list of mappings, as every conversation does."""
+def _is_conversation(row: Mapping[str, Any]) -> bool:
+    """Whether a row holds a list of mappings, as most conversations do, or a question and answer called as in no table
+    of products; options beside them make it a question of a benchmark."""
+    keys = {key.lower() for key in row}
+    if any(asked in keys and keys & answers for asked, answers in ASKED_AND_ANSWERED.items()):
+        return not any(named(key, OPTIONS) for key in keys)
     lists = (value for value in row.values() if isinstance(value, list | tuple))
     return any(value and isinstance(value[0], Mapping) for value in lists)

@@ -117,11 +117,11 @@ class Journal:
         for shard in range(shards):
             end = self.end(shard)
             if end is None:
-                found.append(f"shard {shard + 1} of the source has not been read to its end")
+                found.append(f"{_part(shard, shards)} has not been read to its end")
                 continue
             blocks = [number for number in range(end.blocks) if not self.has(BlockId(shard, number))]
             if blocks:
-                found.append(f"{len(blocks):,} of {end.blocks:,} blocks of shard {shard + 1} of the source")
+                found.append(f"{len(blocks):,} of {end.blocks:,} blocks of {_part(shard, shards)}")
         return found
 
     def results(self, shards: int) -> Iterator[BlockResult | ShardEnd]:
@@ -148,3 +148,8 @@ class Journal:
         except (OSError, ValueError):
             return None
         return found
+
+
+def _part(shard: int, shards: int) -> str:
+    """A part of the source in words that nobody takes for a `--shard`."""
+    return "the source" if shards == 1 else f"file {shard + 1} of the source's {shards:,}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from vlmdata.convert.image_references import ImageValueError, references
 from vlmdata.draft.photos import Hit, Lookup
 from vlmdata.draft.table import IMAGE_STARTS
 from vlmdata.errors import SourceError
-from vlmdata.image.archive import ImageArchive
+from vlmdata.image.archive import ImageArchive, zip_and_folder
 from vlmdata.image.folder import ImageFolder, ImageReferenceError
 from vlmdata.image.names import differences, is_image_name, plain
 from vlmdata.recipe import ImagePlace, ImagesConfig
@@ -21,6 +21,7 @@ from vlmdata.record import ImageReference, InlineImage
 
 BYTE_LIMIT = ImagesConfig().byte_limit
 MAX_ZIPS = 20
+MAX_ZIP_FOLDERS = 12
 NO_NAME = "\0"
 
 
@@ -38,15 +39,19 @@ class PhotoLookup:
 
     def exactly(self, root: Path) -> Lookup:
         """Images whose names are the same to the letter."""
-        return _with_inline(_in_zip(root)[0] if root.is_file() else _in_folder(ImageFolder(root, BYTE_LIMIT)))
+        if (zipped := zip_and_folder(root)) is not None:
+            return _with_inline(_in_zip(*zipped)[0])
+        folder = _folder(root)
+        return _with_inline(_in_folder(folder) if folder is not None else _nowhere)
 
     def nearly(self, root: Path) -> Lookup:
         """Images whose names may differ in what a recipe can accept; the one that does, where only one does."""
-        if root.is_file():
-            exact, candidates = _in_zip(root)
-        else:
-            folder = ImageFolder(root, BYTE_LIMIT)
+        if (zipped := zip_and_folder(root)) is not None:
+            exact, candidates = _in_zip(*zipped)
+        elif (folder := _folder(root)) is not None:
             exact, candidates = _in_folder(folder), folder.candidates
+        else:
+            return _with_inline(_nowhere)
 
         def hit(reference: str) -> Hit | None:
             found = exact(reference)
@@ -60,6 +65,18 @@ class PhotoLookup:
             return Hit(size=other.size, ways=differences(reference, name)) if other is not None else None
 
         return _with_inline(hit)
+
+
+def _folder(root: Path) -> ImageFolder | None:
+    """A folder of images; None where it has vanished since it was seen."""
+    try:
+        return ImageFolder(root, BYTE_LIMIT)
+    except SourceError:
+        return None
+
+
+def _nowhere(_: str) -> Hit | None:
+    return None
 
 
 def _no_names(pattern: str) -> Sequence[str]:
@@ -84,9 +101,9 @@ def _with_inline(lookup: Callable[[str], Hit | None]) -> Lookup:
 
 def _in_folder(folder: ImageFolder) -> Callable[[str], Hit | None]:
     def hit(reference: str) -> Hit | None:
-        if not os.path.isfile(folder.root / reference):  # noqa: PTH113 - a name that no file can have is False
-            return None
         try:
+            if not os.path.isfile(folder.root / reference):  # noqa: PTH113 - a name that no file can have is False
+                return None
             path = folder.resolve(reference)
             return Hit(size=path.stat().st_size) if _is_image(path) else None
         except (ImageReferenceError, OSError):
@@ -95,21 +112,34 @@ def _in_folder(folder: ImageFolder) -> Callable[[str], Hit | None]:
     return hit
 
 
-def _in_zip(root: Path) -> tuple[Callable[[str], Hit | None], Callable[[str], Iterable[str]]]:
-    archive = ImageArchive(root, BYTE_LIMIT)
+def _in_zip(root: Path, inside: str) -> tuple[Callable[[str], Hit | None], Callable[[str], Iterable[str]]]:
+    """Images of a zip file, or of a folder in it."""
     sizes = zip_sizes(root)
 
     def hit(reference: str) -> Hit | None:
         path = plain(reference)
         first, _, rest = path.partition("/")
-        size = sizes.get(path, sizes.get(rest) if first == root.stem else None)
+        size = sizes.get(inside + path, sizes.get(rest) if first == root.stem and not inside else None)
         return Hit(size=size) if size is not None else None
 
-    return hit, archive.candidates
+    @cache
+    def archive() -> ImageArchive:
+        return ImageArchive(root, BYTE_LIMIT, inside)
+
+    return hit, lambda reference: archive().candidates(reference)
 
 
 def zip_sizes(path: Path) -> dict[str, int]:
     """The sizes of the images in a zip file by name; none where it can't be read."""
+    try:
+        found = path.stat()
+    except OSError:
+        return {}
+    return _zip_sizes(path, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=MAX_ZIPS)
+def _zip_sizes(path: Path, size: int, time: int) -> dict[str, int]:
     try:
         with zipfile.ZipFile(path) as archive:
             return {each.filename: each.file_size for each in archive.infolist() if _is_image_member(each.filename)}
@@ -118,14 +148,28 @@ def zip_sizes(path: Path) -> dict[str, int]:
 
 
 def zips_of_photos(folders: Sequence[Path]) -> list[Path]:
-    """The zip files in some folders that hold images, in order."""
+    """The zip files in some folders that hold images, in order, each before the folders in it that hold some."""
     found: list[Path] = []
     for folder in folders:
-        names = sorted(entry.name for entry in os.scandir(folder) if entry.name.lower().endswith(".zip"))
+        try:
+            with os.scandir(folder) as entries:
+                names = sorted(entry.name for entry in entries if entry.name.lower().endswith(".zip"))
+        except OSError:
+            continue
         found += [folder / name for name in names if _readable(folder / name)]
         if len(found) >= MAX_ZIPS:
             break
-    return found[:MAX_ZIPS]
+    return [place for path in found[:MAX_ZIPS] for place in (path, *_folders_in(path))]
+
+
+def _folders_in(path: Path) -> list[Path]:
+    """The folders of a zip file below which images are, the highest first."""
+    found: dict[str, None] = {}
+    for name in zip_sizes(path):
+        parts = name.split("/")[:-1]
+        found.update(dict.fromkeys("/".join(parts[: count + 1]) for count in range(len(parts))))
+    kept = [name for name in found if not {"", ".", ".."} & set(name.split("/")) and not name.startswith("__MACOSX")]
+    return [path / name for name in sorted(kept, key=lambda name: (name.count("/"), name))[:MAX_ZIP_FOLDERS]]
 
 
 def _readable(path: Path) -> bool:

@@ -21,7 +21,7 @@ from vlmdata.engine import Engine, engine_named
 from vlmdata.errors import BuildRefusedError, OutputError, RecipeError, VlmError
 from vlmdata.gathering import Gathered, Gathering
 from vlmdata.image.folder import ImageReferenceError
-from vlmdata.index import Index
+from vlmdata.index import CONVERSATIONS, Index
 from vlmdata.journal import Journal, scan_key
 from vlmdata.ledger import Ledger
 from vlmdata.opening import refuse_missing_roots, refuse_odd_names
@@ -42,6 +42,12 @@ from vlmdata.write.staging import Stage, staged
 
 WITH_COLUMNS = ("conversations", "multi_image", "mmiu")
 """Sources that make their own conversations of rows whose keys a recipe may name as tags."""
+
+INFO_BYTES = 200
+"""What a dataset holds of each image beside its bytes: name, sha256, size, format, dhash."""
+
+WORTH_SAYING = 100_000_000
+"""From so many bytes on, it is said what is free on the disk."""
 
 KEPT_SECONDS = 30
 """A refused build that took longer leaves its journal, so that the next one need not look at every image again."""
@@ -268,7 +274,7 @@ def _keep_only(work: Build, kept: Collection[str]) -> None:
 
 def _refuse_full_disk(work: Build, plan: Plan, image_bytes: int) -> None:
     """Say how much will be written, and raise OutputError where the disk can't hold it."""
-    text = sum((work.stage.work / name).stat().st_size for name in ("conversations.arrow", "images.arrow"))
+    text = (work.stage.work / CONVERSATIONS).stat().st_size + INFO_BYTES * work.ledger.images_references
     written = sum(file.bytes for shard in plan.shards if (file := finished(work.job, work.journal, plan, shard)))
     needed = max(image_bytes + text - written, 0)
     free = shutil.disk_usage(work.stage.folder).free
@@ -277,8 +283,8 @@ def _refuse_full_disk(work: Build, plan: Plan, image_bytes: int) -> None:
             f"{work.stage.out}: about {size_words(needed)} are to be written, and {size_words(free)} are free on the "
             "disk; nothing was published"
         )
-    note = f"writing about {size_words(needed)}; {size_words(free)} are free"
-    work.watch(Progress(phase="write", note=note if needed >= 10**8 else ""))
+    room = f"; {size_words(free)} are free" if needed >= WORTH_SAYING else ""
+    work.watch(Progress(phase="write", note=f"writing about {size_words(needed)}{room}"))
 
 
 def _count_images(work: Build, index: Index, positions: Mapping[str, Sequence[int]]) -> int:

@@ -210,14 +210,37 @@ def _recipe(settings: Settings, folder: Path) -> Recipe:
 
 
 def _source(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """The source's keys, those of its type alone gathered under `options`."""
+    """The source's keys, those of its type alone gathered under `options`.
+
+    Of rejected rows, `of` is the source that they were first read from, with its keys gathered in the same way; its
+    `where` and `nulls` hold for them still.
+    """
     common = {key: data[key] for key in COMMON_KEYS & data.keys()}
     options = {key: value for key, value in data.items() if key not in COMMON_KEYS}
     if "path" in data:
         common["path"] = str(folder / data["path"])
     elif "dataset" in data:
         common["path"] = str(folder / data["dataset"])
+    if data["type"] == "rejected" and "of" in data:
+        options["of"] = _source(data["of"], folder)
+        common = {key: options["of"][key] for key in ("where", "nulls") if key in options["of"]} | common
     return {**common, "options": options}
+
+
+def _first_source(source: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The source that rejected rows were first read from, where the recipe says it; else the source itself."""
+    first = source.get("of") if source.get("type") == "rejected" else None
+    return first if isinstance(first, dict) else source
+
+
+def as_first_read(recipe: Recipe) -> Recipe:
+    """The recipe as the converter needs it: of rejected rows, with the source that they were first read from."""
+    source = recipe.source
+    first = source.options.get("of") if source.type == "rejected" else None
+    if first is None:
+        return recipe
+    read = to_dataclass(SourceConfig, first)
+    return replace(recipe, source=replace(read, where=source.where, limit=source.limit, nulls=source.nulls))
 
 
 def _default_roots(source: Mapping[str, Any], folder: Path) -> list[str]:
@@ -225,6 +248,7 @@ def _default_roots(source: Mapping[str, Any], folder: Path) -> list[str]:
 
     A benchmark's are in its folder, where somebody unpacked them, and in the zips there.
     """
+    source = _first_source(source)
     if source["type"] == "mmiu":
         place = benchmark_folder(Path(source["path"]))
         return [str(place), *(str(place / name) for name in zip_names(folder / place))]
@@ -247,7 +271,12 @@ def _parts(user: str | list[str]) -> list[str]:
 def _deeper_problems(settings: Settings) -> list[Problem]:
     """What a schema can't say: templates that don't compile, shares that don't add up, images used without a source."""
     data = settings.data
-    found = [*_path_problems(settings), *_dialect_problems(settings), *_image_place_problems(settings)]
+    found = [
+        *_rejected_twice(settings),
+        *_path_problems(settings),
+        *_dialect_problems(settings),
+        *_image_place_problems(settings),
+    ]
     found += [*_template_problems(settings), *_split_problems(settings)]
     has_images = bool(data.get("images", {}).get("from"))
     for index, conversation in enumerate(data.get("conversations", [])):
@@ -267,6 +296,7 @@ def _deeper_problems(settings: Settings) -> list[Problem]:
 
 def has_own_conversations(source: Mapping[str, Any]) -> bool:
     """Whether a source's rows are conversations already: by its type, or by the `format` of a Hub dataset."""
+    source = _first_source(source)
     kind = source.get("type")
     return kind in WITH_OWN_CONVERSATIONS or (kind == "hub" and "format" in source)
 
@@ -276,12 +306,13 @@ def _conversation_problems(settings: Settings) -> Iterator[Problem]:
     data = settings.data
     source = data.get("source")
     if isinstance(source, dict) and has_own_conversations(source):
+        kind = _first_source(source)["type"]
         for key in ("conversations", "clean"):
             if key in data:
-                message = f"source.type {data['source']['type']!r} makes its own conversations"
+                message = f"source.type {kind!r} makes its own conversations"
                 yield settings.problem((key,), message, rule="recipe.conversations", hint=f"take `{key}` out")
         if isinstance(data.get("images"), dict) and "from" in data["images"]:
-            message = f"source.type {data['source']['type']!r} knows its own images"
+            message = f"source.type {kind!r} knows its own images"
             yield settings.problem(("images", "from"), message, rule="recipe.conversations", hint="take it out")
     elif "conversations" not in data:
         hint = schema_of("recipe.v1")["properties"]["conversations"]["description"]
@@ -297,11 +328,21 @@ def _image_place_problems(settings: Settings) -> Iterator[Problem]:
                 yield from _compiled(settings, ("images", "from", index, key), entry[key], compile_template)
 
 
+def _rejected_twice(settings: Settings) -> Iterator[Problem]:
+    """A rejected.jsonl that is said to be of another: in both are rows of the first recipe's source."""
+    if _first_source(settings.data["source"]).get("type") == "rejected" and "of" in settings.data["source"]:
+        message = "'rejected' is not where the rows were read from first"
+        hint = "write the source of the recipe that read them first, such as {type: csv, path: products.csv}"
+        yield settings.problem(("source", "of", "type"), message, rule="recipe.rejected", hint=hint)
+
+
 def _path_problems(settings: Settings) -> Iterator[Problem]:
     """Texts that no file can be called, on which the operating system would give up in words of its own."""
     roots = settings.data.get("images", {}).get("root", [])
     places: list[tuple[Place, str]] = [(("images", "root"), root) for root in _listed(roots)]
-    places += [(("source", key), settings.data["source"].get(key, "")) for key in ("path", "dataset")]
+    source = settings.data["source"]
+    places += [(("source", key), source.get(key, "")) for key in ("path", "dataset")]
+    places += [(("source", "of", key), source.get("of", {}).get(key, "")) for key in ("path", "dataset")]
     for place, path in places:
         if not _can_be_a_path(path):
             shown = repr(path) if len(path) < 80 else f"{path[:60]!r} … ({len(path):,} characters)"

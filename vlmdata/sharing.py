@@ -44,11 +44,12 @@ def share_named(text: str) -> Share:
     return Share(number=number - 1, of=of)
 
 
-def build_shard(
+def build_shard(  # noqa: PLR0913  (what a person may ask of a shard, each by its name)
     recipe: Recipe,
     out: str | Path,
     shard: str,
     *,
+    replace: bool = False,
     workers: int | None = None,
     on_progress: Watch | None = None,
 ) -> ShardResult:
@@ -58,6 +59,8 @@ def build_shard(
     before it reads anything, and OutputError where this shard is at work already.
     """
     share = share_named(shard)
+    if not replace and os.path.exists(out):  # noqa: PTH110  (False for a name that no file can have)
+        raise OutputError(f"{out}: exists already; --replace, here and for join, puts the new dataset in its place")
     source = open_source(recipe.source)
     check_columns(recipe, source)
     refuse_missing_roots(recipe)

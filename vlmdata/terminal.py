@@ -68,6 +68,14 @@ def shown_path(path: Path) -> str:
 
 def exit_code_of(command: Callable[[], Any], *, name: str) -> int:
     """Run a typer application and say what went wrong; the exit code is documented in the README."""
+    try:
+        return _exit_code_of(command, name)
+    except KeyboardInterrupt:
+        warn(f"{name}: interrupted; nothing half-made is in the output's place")
+        return INTERRUPTED
+
+
+def _exit_code_of(command: Callable[[], Any], name: str) -> int:
     from vlmdata.errors import VlmError
 
     try:
@@ -79,9 +87,6 @@ def exit_code_of(command: Callable[[], Any], *, name: str) -> int:
     except VlmError as error:
         warn(_shortened(error))
         return error.exit_code
-    except KeyboardInterrupt:
-        warn(f"{name}: interrupted; nothing half-made is in the output's place")
-        return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK

@@ -51,11 +51,22 @@ def test_planned_files_are_written_by_the_shards(shop: Shop, monkeypatch: pytest
 def test_a_join_names_what_is_missing_and_keeps_what_is_there(shop: Shop) -> None:
     shared = shop.folder / "shared"
     done = vlmdata.build_shard(shop.recipe(), shared, "1/2")
-    assert done.missing == ("5 of 10 blocks of shard 1 of the source",)
+    assert done.missing == ("5 of 10 blocks of the source",)
     with pytest.raises(OutputError, match="not every shard is done: 5 of 10 blocks"):
         vlmdata.join(shared)
     vlmdata.build_shard(shop.recipe(), shared, "2/2")
     assert vlmdata.join(shared) is not None
+
+
+def test_a_shard_for_an_existing_dataset_needs_replace(shop: Shop) -> None:
+    whole = contents(shop.build().path)
+    with pytest.raises(OutputError, match="exists already; --replace"):
+        vlmdata.build_shard(shop.recipe(), shop.out, "1/1")
+    vlmdata.build_shard(shop.recipe(), shop.out, "1/1", replace=True)
+    with pytest.raises(OutputError, match="exists already; --replace"):
+        vlmdata.join(shop.out)
+    vlmdata.join(shop.out, replace=True)
+    assert contents(shop.out) == whole
 
 
 def test_a_join_of_nothing_and_of_a_changed_source_is_refused(shop: Shop) -> None:
@@ -112,7 +123,7 @@ def test_shards_that_begin_at_once_share_one_journal(shop: Shop) -> None:
 
     with shared_stage(shop.out, "1-of-2", fits=fits, begin=begin):
         assert vlmdata.build_shard(shop.recipe(), shop.out, "2/2").missing == (
-            "5 of 10 blocks of shard 1 of the source",
+            "5 of 10 blocks of the source",
         )
 
 

@@ -20,6 +20,9 @@ BUILT_IN = {
 
 def converter_for(recipe: Recipe, tools: Tools) -> Converter:
     """The converter of a recipe: of its source's own conversations, or of its templates."""
+    from vlmdata.recipe import as_first_read
+
+    recipe = as_first_read(recipe)
     kind = recipe.source.type if recipe.source.type in BUILT_IN else "catalog"
     if recipe.source.type == "hub" and "format" in recipe.source.options:
         kind = "conversations"

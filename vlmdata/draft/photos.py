@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,6 +28,9 @@ MIN_SHARE = 0.5
 
 FURTHER_SHARE = 0.02
 """A further root must have at least this share of all references."""
+
+MAX_ENTRIES = 500_000
+"""So many entries are looked at below a folder; what stands behind them is not seen."""
 
 UNLISTED = frozenset({"node_modules", "__pycache__", "site-packages"})
 
@@ -262,20 +266,40 @@ def _within(small: PhotoColumn, large: PhotoColumn, looking: Looking) -> bool:
 
 
 def folders_below(start: Path, *, depth: int = MAX_DEPTH, most: int = MAX_FOLDERS) -> list[Path]:
-    """A folder and those below it, level by level in the order of their names; hidden ones and links are left out."""
-    found, level = [start], [start]
+    """A folder and those below it, level by level in the order of their names.
+
+    Hidden ones, links, and what a build has written are left out.
+    """
+    found, level, room = [start], [start], MAX_ENTRIES
     for _ in range(depth):
-        level = [below for folder in level for below in _subfolders(folder)]
+        above, level = level, []
+        for folder in above:
+            below, seen = _subfolders(folder, room)
+            level += below
+            room -= seen
+            if room <= 0 or len(found) + len(level) >= most:
+                return [*found, *level][:most]
         found += level
-        if len(found) >= most:
-            return found[:most]
     return found
 
 
-def _subfolders(folder: Path) -> list[Path]:
+def _subfolders(folder: Path, most: int) -> tuple[list[Path], int]:
+    """The folders in a folder, of its first entries, and how many entries were looked at."""
+    names, seen = [], 0
     try:
         with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+            for entry in islice(entries, most):
+                seen += 1
+                if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False):
+                    names.append(entry.name)
     except OSError:
-        return []
-    return [folder / name for name in sorted(names) if not name.startswith(".") and name not in UNLISTED]
+        return [], seen
+    below = [folder / name for name in sorted(names) if name not in UNLISTED]
+    return [each for each in below if not is_output(each)], seen
+
+
+def is_output(folder: Path) -> bool:
+    """Whether a build has written a folder: a dataset, or what it rejected."""
+    if (folder / "rejected.jsonl").is_file():
+        return True
+    return (folder / "manifest.json").is_file() and (folder / "dataset_dict.json").is_file()

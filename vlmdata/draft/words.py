@@ -34,6 +34,7 @@ QUESTION = (
     "vraag",
     "instruction",
     "prompt",
+    "query",
     "вопрос",
     "問題",
     "质问",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vlmdata.errors import SourceError
 from vlmdata.image.directory import DEFLATED, LOCAL_HEADER, Directory, Fault, Member, read_directory
 from vlmdata.image.names import ImageReferenceError, is_image_name, plain, refuse_shape
 from vlmdata.image.patterns import Steps, match_all, start_of_all
@@ -35,14 +36,23 @@ FAULTS: dict[Fault, tuple[str, str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class ImageArchive:
-    """A zip file of images that references are resolved in. Safe to read from several threads."""
+    """A zip file of images that references are resolved in. Safe to read from several threads.
+
+    `inside` is the folder in it that references start from, with a slash behind it; empty for its top.
+    """
 
     root: Path
     byte_limit: int
+    inside: str = ""
     _directory: Directory = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_directory", read_directory(self.root, str(self.root)))
+        if self.inside and next(self._directory.starting_with(self.inside), None) is None:
+            tops = dict.fromkeys(name.split("/")[0] for name in self._directory.names if "/" in name)
+            shown = ", ".join(map(repr, list(tops)[:12])) or "none"
+            message = f"{self.root}: there is no folder {self.inside.rstrip('/')!r} in this zip file"
+            raise SourceError(f"{message}; its folders are {shown}; correct images.root")
 
     def read(self, reference: str) -> bytes:
         """The bytes that a reference names. Raises ImageReferenceError."""
@@ -79,12 +89,19 @@ class ImageArchive:
     def candidates(self, reference: str) -> Iterator[str]:
         """Members whose paths differ from a reference in case, ending, Unicode form or slashes only."""
         for wanted in self._spellings(reference.replace("\\", "/")):
-            start = "" if wanted == plain(reference.replace("\\", "/")) else f"{self.root.stem}/"
-            yield from (start + name for name in self._directory.near(wanted) if _is_inside(name))
+            start = "" if wanted == self.inside + plain(reference.replace("\\", "/")) else f"{self.root.stem}/"
+            for name in self._directory.near(wanted):
+                if _is_inside(name) and name.startswith(self.inside):
+                    yield start + name.removeprefix(self.inside)
+
+    def elsewhere(self, reference: str) -> list[str]:
+        """The members of the whole archive that nearly have a reference's last name, in whatever folder they are."""
+        return [name for name in self._directory.called(reference.replace("\\", "/")) if _is_inside(name)]
 
     def matching(self, steps: Steps) -> Iterator[str]:
         """The image members that a pattern's steps match."""
-        for name in self._directory.starting_with(start_of_all(steps)):
+        for member in self._directory.starting_with(self.inside + start_of_all(steps)):
+            name = member.removeprefix(self.inside)
             parts = name.split("/")
             if is_image_name(parts[-1]) and match_all(steps, parts) and _is_inside(name):
                 yield name
@@ -94,9 +111,11 @@ class ImageArchive:
         return next((member for member in found if member is not None), None)
 
     def _spellings(self, reference: str) -> Iterator[str]:
-        """A reference as it is, and without its first folder where that is the archive's own name."""
+        """The member of a reference; that without its first folder too, where this is the archive's own name."""
         path = plain(reference)
-        yield path
+        yield self.inside + path
+        if self.inside:
+            return
         first, slash, rest = path.partition("/")
         if slash and first == self.root.stem:
             yield rest
@@ -143,6 +162,16 @@ class ImageArchive:
 
     def _error(self, rule: str, member: Member, found: str, hint: str) -> ImageReferenceError:
         return ImageReferenceError(rule, f"{member.name!r} in {self.root.name} {found}", hint)
+
+
+def zip_and_folder(root: Path) -> tuple[Path, str] | None:
+    """The zip file that a root is or is a folder of, and the folder (`shoot/`); None where it is neither."""
+    if root.is_file():
+        return root, ""
+    if root.exists():
+        return None
+    found = next((above for above in root.parents if above.suffix.lower() == ".zip" and above.is_file()), None)
+    return (found, f"{root.relative_to(found).as_posix()}/") if found is not None else None
 
 
 def _is_inside(name: str) -> bool:

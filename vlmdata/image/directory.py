@@ -68,6 +68,7 @@ class Directory:
     names: list[str]
     _members: np.ndarray[Any, np.dtype[np.void]]
     _near: tuple[Any, Any] | None = field(default=None)
+    _called: tuple[Any, Any] | None = field(default=None)
 
     def find(self, name: str) -> Member | None:
         """The member of that name, to the letter; one of them where there are several, and its fault says so."""
@@ -80,14 +81,17 @@ class Directory:
     def near(self, path: str) -> list[str]:
         """The members whose folded path a path has."""
         if self._near is None:
-            hashes = np.array([_hash(name) for name in self.names], dtype=np.uint64)
-            order = np.argsort(hashes, kind="stable").astype(np.uint32)
-            self._near = hashes[order], order
-        hashes, order = self._near
-        wanted = np.uint64(_hash(path))
-        first, last = np.searchsorted(hashes, wanted, "left"), np.searchsorted(hashes, wanted, "right")
-        found = dict.fromkeys(self.names[place] for place in sorted(order[first:last].tolist()))
+            self._near = _by_hash(self.names)
+        found = dict.fromkeys(self.names[place] for place in _places(*self._near, path))
         return [name for name in found if folded_path(name) == folded_path(path)]
+
+    def called(self, path: str) -> list[str]:
+        """The members in any folder whose folded last name a path has."""
+        wanted = _last(path)
+        if self._called is None:
+            self._called = _by_hash([_last(name) for name in self.names])
+        found = dict.fromkeys(self.names[place] for place in _places(*self._called, wanted))
+        return [name for name in found if folded_path(_last(name)) == folded_path(wanted)]
 
     def starting_with(self, prefix: str) -> Iterator[str]:
         """The names that start with a prefix, in order."""
@@ -95,6 +99,24 @@ class Directory:
             if not self.names[place].startswith(prefix):
                 return
             yield self.names[place]
+
+
+def _by_hash(paths: Sequence[str]) -> tuple[Any, Any]:
+    """The hashes of folded paths in ascending order, and the place of each."""
+    hashes = np.array([_hash(path) for path in paths], dtype=np.uint64)
+    order = np.argsort(hashes, kind="stable").astype(np.uint32)
+    return hashes[order], order
+
+
+def _places(hashes: Any, order: Any, path: str) -> list[int]:
+    """The places of the paths that have a path's hash, in order."""
+    wanted = np.uint64(_hash(path))
+    first, last = np.searchsorted(hashes, wanted, "left"), np.searchsorted(hashes, wanted, "right")
+    return sorted(order[first:last].tolist())
+
+
+def _last(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def _hash(path: str) -> int:

@@ -9,10 +9,10 @@ from typing import Protocol
 
 from vlmdata.image.address_text import name_of
 from vlmdata.image.address_text import shown as address_shown
-from vlmdata.image.archive import ImageArchive
+from vlmdata.image.archive import ImageArchive, zip_and_folder
 from vlmdata.image.data_uri import decode_data_uri, is_data_uri, shown
 from vlmdata.image.folder import ImageFolder
-from vlmdata.image.names import ImageReferenceError, differences, has_scheme, natural_order, plain
+from vlmdata.image.names import ImageReferenceError, differences, folded_path, has_scheme, natural_order, plain
 from vlmdata.image.patterns import Steps, steps_of
 from vlmdata.image.spool import read_run
 from vlmdata.recipe import NameDifference
@@ -152,7 +152,15 @@ class Originals:
             names = ", ".join(repr(name) for name in accepted[:4])
             message = f"{reference!r} does not exist, and {len(accepted)} files are nearly called so: {names}"
             raise ImageReferenceError("images.ambiguous", message, "give the name to the letter")
-        raise ImageReferenceError(missing.rule, missing.message, missing.hint or _hint(reference, near))
+        raise ImageReferenceError(missing.rule, missing.message, missing.hint or self._hint(reference, near))
+
+    def _hint(self, reference: str, near: Sequence[str]) -> str:
+        """What to do about a missing image: what it could be meant to be called, or where in a zip file it is."""
+        if near:
+            return _near_hint(reference, near)
+        archives = [root for root in self.roots if isinstance(root, ImageArchive)]
+        found = [(archive, name) for archive in archives for name in archive.elsewhere(reference)]
+        return _elsewhere_hint(reference, *found[0]) if len(found) == 1 else "put the file there, or correct the row"
 
     def _candidates(self, reference: str) -> list[str]:
         exact = plain(reference)
@@ -171,22 +179,35 @@ class Originals:
             raise ImageReferenceError("images.too_large", message, "make it smaller, or raise images.byte_limit")
 
 
-def _hint(reference: str, near: Sequence[str]) -> str:
-    if not near:
-        return "put the file there, or correct the row"
+def _elsewhere_hint(reference: str, archive: ImageArchive, name: str) -> str:
+    """Where a zip file has the one image of a name, and how a recipe says so where the folder alone is missing."""
+    path = plain(reference.replace("\\", "/"))
+    start, end = name[: -len(path)], name[-len(path) :]
+    if not start.endswith("/") or folded_path(end) != folded_path(path):
+        return f"did you mean {name!r}? correct the row"
+    ways = ", ".join(way for way in WAYS if way in differences(reference, end))
+    accept = f", and images.accept: [{ways}]" if ways else ""
+    return f"did you mean {name!r}? set images.root: {archive.root.name}/{start.rstrip('/')}{accept}"
+
+
+def _near_hint(reference: str, near: Sequence[str]) -> str:
     best = min(near, key=lambda name: (len(differences(reference, name)), name))
     ways = ", ".join(way for way in WAYS if way in differences(reference, best))
     return f"did you mean {best!r}? correct the row, or set images.accept: [{ways}]"
 
 
 def open_roots(roots: Sequence[Path], byte_limit: int) -> tuple[ImageRoot, ...]:
-    """The image roots: folders, and zip files. Raises SourceError for one that is not there, or is neither."""
+    """The image roots: folders, zip files, and folders in zip files (`photos.zip/2024`).
+
+    Raises SourceError for one that is not there, or is none of these.
+    """
     return tuple(_open_root(root, byte_limit) for root in roots)
 
 
 def _open_root(root: Path, byte_limit: int) -> ImageRoot:
-    if root.is_file():
-        return ImageArchive(root, byte_limit)
+    archive = zip_and_folder(root)
+    if archive is not None:
+        return ImageArchive(archive[0], byte_limit, archive[1])
     return ImageFolder(root, byte_limit)
 
 

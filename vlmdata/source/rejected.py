@@ -34,15 +34,17 @@ ADVICE = 'write the row into this line as "row": {"column": "value", …}'
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RejectedOptions:
-    """`json` names columns whose cells hold JSON, as in the recipe of the first build."""
+    """`json` names columns whose cells hold JSON, as in the recipe of the first build; `of` is that recipe's source."""
 
     json: tuple[str, ...] = ()
+    of: Mapping[str, Any] | None = None
 
 
 def open_rejected(config: SourceConfig) -> Source:
     """The rejected.jsonl that a recipe names."""
     options = to_dataclass(RejectedOptions, config.options)
-    return with_json_cells(RejectedSource(config.path), options.json, config.nulls)
+    cells = options.json or tuple((options.of or {}).get("options", {}).get("json", ()))
+    return with_json_cells(RejectedSource(config.path), cells, config.nulls)
 
 
 class RejectedSource:
@@ -112,6 +114,10 @@ def _row(line: RawRecord) -> RawRecord | Rejection:
     found, origin = line.values, line.origin
     row = found.get("row")
     if isinstance(row, dict):
+        if holds_members(row):
+            message = "the sample's images are in the tar, and not in this file"
+            hint = f"repair the sample where it comes from{_came_from(found)}, and import the tar"
+            return Rejection(origin=origin, problems=(_problem(origin, "rejected.bytes", message, hint),), row=row)
         missing = next((name for name, value in row.items() if holds_missing_bytes(value)), None)
         if missing is None:
             return RawRecord(origin=origin, values=row)
@@ -134,6 +140,12 @@ def _raw(found: Mapping[str, Any]) -> str | bytes:
         return b64decode(found["raw_base64"], validate=True) if "raw_base64" in found else str(found["raw"])
     except (KeyError, TypeError, ValueError):
         return json.dumps(found, ensure_ascii=False)
+
+
+def holds_members(row: Mapping[str, Any]) -> bool:
+    """Whether a row is a sample of a tar, whose images are known by their place in it."""
+    images = row.get("images") if "__key__" in row else None
+    return isinstance(images, list) and any(isinstance(each, Mapping) and "offset" in each for each in images)
 
 
 def holds_missing_bytes(value: Any) -> bool:
