@@ -126,8 +126,7 @@ def import_(
     form: FormatOption = Format.text,
 ) -> None:
     """Build a dataset from conversations in a known format, without a recipe."""
-    import vlmdata
-    from vlmdata.importing import import_recipe
+    from vlmdata.importing import build_import, format_words, import_recipe
 
     recipe = import_recipe(
         source,
@@ -142,9 +141,9 @@ def import_(
         max_rejected=int(max_rejected) if max_rejected.isdecimal() else max_rejected,
     )
     if form is Format.text:
-        say(f"format          {recipe.source.options['format']}")
+        say(f"format          {format_words(recipe)}")
     with watched(out) as watch:
-        built = vlmdata.build(recipe, out, replace=replace, workers=workers, on_progress=watch)
+        built = build_import(recipe, out, replace=replace, workers=workers, on_progress=watch)
     say_built(built.report, out, form)
 
 

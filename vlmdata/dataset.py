@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vlmdata.contract import CONTRACT, arrow_type
-from vlmdata.errors import ContractError
+from vlmdata.errors import ContractError, NoDatasetError
 from vlmdata.record import Problem
 
 if TYPE_CHECKING:
@@ -56,11 +56,15 @@ class arrow_errors:  # noqa: N801  (a context manager, used as a function is)
 
 
 def data_files(path: Path) -> list[DataFile]:
-    """The Arrow files of a dataset folder, split by split. Raises ContractError where the folder is no dataset."""
+    """The Arrow files of a dataset folder, split by split.
+
+    Raises NoDatasetError where the folder is none, and ContractError where the dataset's own files can't be read.
+    """
     if not path.is_dir():
-        raise ContractError(f"{path}: there is no such folder")
+        reason = "is a file; the folder of a built dataset was expected" if path.exists() else "there is no such folder"
+        raise NoDatasetError(f"{path}: {reason}")
     if not (path / "dataset_dict.json").is_file():
-        raise ContractError(f"{path}: is no dataset that was built: it has no dataset_dict.json", [])
+        raise NoDatasetError(f"{path}: is no dataset that was built: it has no dataset_dict.json")
     found = []
     for split in _list(path / "dataset_dict.json", "splits"):
         _refuse_name(path, split)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from vlmdata.drafting_plain import (
     counted,
     dataset_name,
     notes_of,
+    outside_notes,
     plain_draft,
     question_draft,
     refuse_useless,
@@ -29,9 +32,14 @@ from vlmdata.drafting_plain import (
 )
 from vlmdata.drafting_tables import LOOKUP, LookedAt, is_of_conversations, look_at
 from vlmdata.errors import ConfigError, SourceError
+from vlmdata.recipe import SourceConfig
+from vlmdata.record import InlineImage
+from vlmdata.source import open_source
 from vlmdata.trial import Trial, allowed
 
 MAX_FILES = 20
+MAX_LABELS = 1_000
+FOLDER_TAGS = ("label", "split")
 NO_TEXT = "add such a column, or write a recipe by hand"
 INSTRUCTIONS = {"product": "Describe this product.", "image": "Describe this image.", "label": "What does this show?"}
 
@@ -50,7 +58,7 @@ def draft_recipe(source: str | Path, *, recipe_folder: Path | None = None) -> Dr
     chosen, notes = _chosen(source)
     if isinstance(chosen, LookedAt):
         return _table_draft(chosen, home, notes)
-    return plain_draft(chosen, home, notes)
+    return plain_draft(chosen, home, notes, [source] if source.is_dir() else [])
 
 
 def _chosen(source: Path) -> tuple[LookedAt | Kind, list[str]]:
@@ -72,12 +80,35 @@ def _chosen(source: Path) -> tuple[LookedAt | Kind, list[str]]:
         raise ConfigError(
             f"{source}: tables and conversations stand side by side: {listed}; name the one to draft from"
         )
+    if _are_shards(kinds):
+        folder = Path(os.path.commonpath([kind.path.parent for kind in kinds]))
+        of_all = look_at(Kind(type="parquet", path=folder), [folder, source])
+        words = f"the {len(kinds)} Parquet files in it have the same columns, and are read as one table: {listed}"
+        return of_all, [f"{shown_name(folder, source)!r}: {words}"]
     with_photos = [looked for kind in kinds[:MAX_FILES] if (looked := _look_for_photos(kind, source)) is not None]
     if len(with_photos) != 1:
         which = "none of them names photos" if not with_photos else f"{len(with_photos)} of them name photos"
+        if with_photos and _have_same_columns(kinds):
+            which += ", and all have the same columns: join them in one file, or save them as Parquet"
         raise ConfigError(f"{source}: {len(kinds)} tables, and {which}: {listed}; name the one to draft from")
     note = f"{relative(with_photos[0].path, source)!r} was taken, the only one of {len(kinds)} tables that names photos"
     return with_photos[0], [note]
+
+
+def _are_shards(kinds: Sequence[Kind]) -> bool:
+    """Whether these are all the Parquet files of a folder, and have the same columns."""
+    if any(kind.type != "parquet" for kind in kinds) or not _have_same_columns(kinds):
+        return False
+    folder = Path(os.path.commonpath([kind.path.parent for kind in kinds]))
+    return set(open_source(SourceConfig(type="parquet", path=folder)).files) == {kind.path for kind in kinds}
+
+
+def _have_same_columns(kinds: Sequence[Kind]) -> bool:
+    try:
+        columns = {tuple(open_source(SourceConfig(type=kind.type, path=kind.path)).columns) for kind in kinds}
+    except SourceError:
+        return False
+    return len(columns) == 1
 
 
 def _one(kind: Kind, source: Path) -> LookedAt | Kind:
@@ -103,7 +134,7 @@ def _table_draft(looked: LookedAt, home: Path, notes: list[str]) -> Draft:
     if of_questions is not None:
         return of_questions
     roles = _roles(looked)
-    photos = looked.photos
+    photos, folder_split = looked.photos, looked.type == "image_folder" and "split" in looked.table.columns
     used = photos.named if photos is not None else set()
     texts = [answer.column for answer in roles.answers]
     found = Found(
@@ -119,6 +150,7 @@ def _table_draft(looked: LookedAt, home: Path, notes: list[str]) -> Draft:
         min_images=int(photos is not None and _no_photo_share(photos) <= 0.1),
         where=max((1 - text.filled for text in texts), default=0.0) > 0.03,
         tidying=proposed([each for each in (*texts, *_others(roles)) if len(each.path) == 1], STEPS),
+        folder_split=folder_split,
         addresses=find_addresses(looked.named_columns, used, LOOKUP),
     )
     trial = tried(recipe_text(found), home)
@@ -162,6 +194,9 @@ def _roles(looked: LookedAt) -> Roles:
     roles = assign(rest, has_photos=looked.photos is not None)
     if roles.id is None and looked.type == "image_folder":
         roles = replace(roles, id=next((c for c in looked.columns if c.name == "file_name" and c.unique == 1), None))
+    if looked.type == "image_folder":
+        few = [c for c in looked.columns if c.name in FOLDER_TAGS and 2 <= c.distinct <= MAX_LABELS and c.filled > 0.5]
+        roles = replace(roles, tags=tuple(dict.fromkeys((*few, *roles.tags))))
     if not roles.answers:
         names = ", ".join(repr(column.name) for column in looked.whole_columns[:12])
         message = f"{looked.path.name}: no column holds texts to learn, such as a description"
@@ -176,9 +211,7 @@ def _notes(looked: LookedAt, found: Found, trial: Trial) -> list[str]:
     notes = list(unfound_photos(looked.named_columns, used))
     if photos is None:
         notes.append("no image column was found: the draft is of text alone")
-    near = looked.path if looked.path.is_dir() else looked.path.parent
-    outside = [root for root in photos.roots if not root.is_relative_to(near.resolve())] if photos is not None else []
-    notes += [f"the photos are outside the table's folder: {relative(root, near)!r} from it" for root in outside]
+    notes += outside_notes(photos.roots, looked.path) if photos is not None else []
     if trial.damaged:
         notes.append(f"photos that are damaged, of those tried, and whose rows are rejected: {trial.damaged:,}")
     if trial.unreadable:
@@ -188,11 +221,22 @@ def _notes(looked: LookedAt, found: Found, trial: Trial) -> list[str]:
         for answer in found.roles.answers
         if answer.column.html > 0.1
     ]
+    notes += [
+        f"the texts of {each.column!r} hold garbled letters ({each.counts['mojibake']:,} of {each.texts:,}), which the "
+        "model would learn: see `clean` in the recipe"
+        for each in found.tidying
+        if "mojibake" in each.counts
+    ]
     if photos is not None and found.roles.group is None and (shared := _shared_photos(photos)):
         notes.append(f"photos that stand in several rows, which no column groups, and may reach two splits: {shared:,}")
     return notes
 
 
 def _shared_photos(photos: Photos) -> int:
-    counted = Counter(name for entries in photos.rows for name in dict.fromkeys(entries))
+    """Photos of several rows: of one name, or of the same bytes where the rows hold them."""
+    counted = Counter(
+        name
+        for entries in photos.rows
+        for name in dict.fromkeys(each.data if isinstance(each, InlineImage) else each for each in entries)
+    )
     return sum(count > 1 for count in counted.values())

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 import yaml
 
+from vlmdata.conversation_options import DATASET_INFO, ELSEWHERE, holds_dataset_info
 from vlmdata.convert import converter_for
 from vlmdata.draft.kinds import Kind
 from vlmdata.draft.photos import folders_below, spread
 from vlmdata.draft.questions import find_questions
 from vlmdata.draft.writing import Line, head, source_lines, tail
 from vlmdata.draft.yaml_text import commented, flow_list, quoted, scalar
-from vlmdata.drafting_tables import LOOKUP, LookedAt, entries_of, format_of
-from vlmdata.errors import SourceError
+from vlmdata.drafting_tables import LOOKUP, LookedAt, entries_of, format_of, photo_folders_beside, with_lists_read
+from vlmdata.errors import ConfigError, SourceError
 from vlmdata.photo_lookup import zips_of_photos
 from vlmdata.protocols import Tools
 from vlmdata.recipe import Recipe, recipe_from
@@ -30,6 +32,9 @@ from vlmdata.trial import Trial, allowed, try_out
 MAX_ROWS = 300
 MAX_REFERENCES = 300
 QUICK = 24
+MOST_REJECTED = 0.5
+NO_PROMPT = "import.no_prompt"
+PROMPT = "Describe the image."
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +47,17 @@ class Draft:
 
 def question_draft(looked: LookedAt, home: Path, notes: list[str]) -> Draft | None:
     """The draft of a table of questions with options over images; None where it is none, or would not build so."""
+    looked = with_lists_read(looked)
     photos = looked.photos
     found = find_questions(looked.whole_columns, photos) if photos is not None else None
-    if found is None or photos is None or not looked.is_plain or looked.table.json:
+    if found is None or photos is None:
+        return None
+    if not looked.is_plain:
+        notes.append(
+            "these seem to be questions with options over images, which the source multi_image reads from Parquet, "
+            f"JSON, JSON Lines, and CSV in UTF-8 with commas, and not from {looked.path.name!r} as it is: save it so, "
+            "and draft again; this draft leaves the options out"
+        )
         return None
     kind = Kind(type="multi_image", path=looked.path)
     columns = ", ".join(f"{part}: {scalar(name)}" for part, name in found.parts.items())
@@ -65,16 +78,72 @@ def question_draft(looked: LookedAt, home: Path, notes: list[str]) -> Draft | No
     return Draft(text=_text(kind, home, lines, more, trial), notes=(*notes, *notes_of(trial)))
 
 
-def plain_draft(kind: Kind, home: Path, notes: list[str]) -> Draft:
-    """The draft of rows that are conversations, or questions, already. Raises SourceError where none can be used."""
+def plain_draft(kind: Kind, home: Path, notes: list[str], folders: Sequence[Path] = ()) -> Draft:
+    """The draft of rows that are conversations, or questions, already; images are looked for below `folders` too.
+
+    Raises SourceError where none can be used, ConfigError where a dataset_info.json has several entries that can.
+    """
+    kind = _with_entry(kind, home)
     lines = _source_lines(kind, home)
     more: list[str] = []
     if kind.type == "conversations":
-        root = _root(kind, _recipe(_text(kind, home, lines, more, None), home))
+        root = _root(kind, _recipe(_text(kind, home, lines, more, None), home), folders)
         more = ["images:", commented(f"  root: {scalar(relative(root[0], home))}", root[1])] if root else []
+        notes += outside_notes([root[0]] if root else [], kind.path)
     trial = tried(_text(kind, home, lines, more, None), home)
+    if 2 * trial.by_rule[NO_PROMPT] > trial.rows:
+        lines.append((f"prompt: {quoted(PROMPT)}", "the samples hold captions and no question: each is asked this"))
+        trial = tried(_text(kind, home, lines, more, None), home)
     refuse_useless(kind.path, trial)
     return Draft(text=_text(kind, home, lines, more, trial), notes=(*notes, *notes_of(trial)))
+
+
+def _with_entry(kind: Kind, home: Path) -> Kind:
+    """A source with the entry of its dataset_info.json that can be used. Raises ConfigError where several can."""
+    if kind.type != "conversations" or not holds_dataset_info(kind.path):
+        return kind
+    entries = info_entries(kind.path)
+    if not entries:
+        raise ConfigError(
+            f"{kind.path}: no entry of its dataset_info.json has its file here; download one and set its file_name, or "
+            "name the file of conversations itself"
+        )
+    if len(entries) == 1:
+        return kind
+    each = {name: replace(kind, options={"dataset": name}) for name in entries}
+    able = [name for name, of_one in each.items() if _can_be_used(of_one, home)]
+    if len(able) == 1:
+        return each[able[0]]
+    found = f"{len(able)} entries that can be used" if able else "no entry that can be used, of those with a file here"
+    names = ", ".join(map(repr, (able or entries)[:20]))
+    raise ConfigError(
+        f"{kind.path}: its dataset_info.json has {found}: {names}; write a recipe that names one, "
+        f"source: {{type: conversations, path: {scalar(relative(kind.path, home))}, dataset: {(able or entries)[0]}}}, "
+        "or draft from the file of one"
+    )
+
+
+def info_entries(path: Path) -> list[str]:
+    """The names of a dataset_info.json's entries whose file is there."""
+    file = path / DATASET_INFO if path.is_dir() else path
+    try:
+        data = json.loads(file.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
+        return []
+    found = data.items() if isinstance(data, dict) else ()
+    entries = [(name, entry) for name, entry in found if isinstance(entry, dict) and not set(ELSEWHERE) & set(entry)]
+    named = [(name, entry.get("file_name")) for name, entry in entries]
+    return [name for name, place in named if isinstance(place, str) and (file.parent / place).exists()]
+
+
+def _can_be_used(kind: Kind, home: Path) -> bool:
+    """Whether a conversation can be made of the first rows; their images are not looked for yet."""
+    try:
+        lines = _source_lines(kind, home)
+        recipe = _recipe(_text(kind, home, lines, (), None), home)
+        return next(_conversations(recipe), None) is not None
+    except (SourceError, ConfigError):
+        return False
 
 
 def _named_lines(kind: Kind, home: Path) -> list[Line]:
@@ -89,6 +158,8 @@ def _source_lines(kind: Kind, home: Path) -> list[Line]:
     if kind.type == "conversations":
         name = format_of(kind)
         lines.append((f"format: {name or 'auto'}", "as the first rows have it" if name else "each row's own"))
+        if "dataset" in kind.options:
+            lines.append((f"dataset: {scalar(kind.options['dataset'])}", "the entry of dataset_info.json that is read"))
     return lines
 
 
@@ -100,13 +171,15 @@ def _text(kind: Kind, home: Path, lines: Sequence[Line], more: Sequence[str], tr
     return "\n".join([*made, *tail(allowed(trial) if trial is not None else ("10%", ""))]) + "\n"
 
 
-def _root(kind: Kind, recipe: Recipe) -> tuple[Path, str] | None:
+def _root(kind: Kind, recipe: Recipe, folders: Sequence[Path]) -> tuple[Path, str] | None:
     """The folder or zip file below which most of the rows' images are, and how many; None where they name none."""
     names = [name for name in spread(list(_references(recipe)), MAX_REFERENCES) if "://" not in name]
     if not names:
         return None
     start = (kind.path if kind.path.is_dir() else kind.path.parent).resolve()
-    near = dict.fromkeys((*folders_below(start), *folders_below(start.parent, depth=3, most=500)))
+    starts = dict.fromkeys((start, *(folder.resolve() for folder in folders)))
+    near = dict.fromkeys(below for each in starts for below in folders_below(each))
+    near |= dict.fromkeys(photo_folders_beside(start))
     best, found = start, 0
     for root in (*near, *zips_of_photos(list(near))):
         lookup = LOOKUP.exactly(root)
@@ -116,15 +189,32 @@ def _root(kind: Kind, recipe: Recipe) -> tuple[Path, str] | None:
     return best, f"{found:,} of {len(names):,} references name a file below it"
 
 
+def outside_notes(roots: Sequence[Path], path: Path) -> list[str]:
+    """A note for each root of images that is not below the folder of the rows."""
+    near = (path if path.is_dir() else path.parent).resolve()
+    outside = [root.resolve() for root in roots if not root.resolve().is_relative_to(near)]
+    return [
+        f"LOOK: the photos are outside the table's folder, in {relative(root, near)!r} as seen from it: {root}; "
+        "make sure that they belong to it, or take `images.root` out"
+        for root in outside
+    ]
+
+
 def _references(recipe: Recipe) -> Iterator[str]:
     """The paths and addresses that the first rows name."""
+    for made in _conversations(recipe):
+        yield from (name for name in made.images if isinstance(name, str) and name[:5].lower() != "data:")
+
+
+def _conversations(recipe: Recipe) -> Iterator[Conversation]:
+    """The conversations of the first rows."""
     tools = Tools(warn=_nothing, changed=_nothing, matching=lambda _: ())
     convert = converter_for(recipe, tools)
     with entries_of(open_source(recipe.source)) as entries:
         for entry in islice(entries, MAX_ROWS):
             for made in convert(entry) if isinstance(entry, RawRecord) else ():
                 if isinstance(made, Conversation):
-                    yield from (name for name in made.images if isinstance(name, str) and name[:5].lower() != "data:")
+                    yield made
 
 
 def _nothing(_: object) -> None:
@@ -138,7 +228,17 @@ def tried(text: str, home: Path) -> Trial:
 
 
 def _recipe(text: str, home: Path) -> Recipe:
-    return recipe_from(yaml.safe_load(text), home)
+    """A drafted recipe. Where its folder is still to be made, no path leads through it."""
+    recipe = recipe_from(yaml.safe_load(text), home)
+    if home.is_dir():
+        return recipe
+    source = replace(recipe.source, path=_without_steps_up(recipe.source.path))
+    roots = tuple(map(_without_steps_up, recipe.images.roots))
+    return replace(recipe, source=source, images=replace(recipe.images, roots=roots))
+
+
+def _without_steps_up(path: Path) -> Path:
+    return Path(os.path.normpath(path.absolute()))
 
 
 def refuse_useless(path: Path, trial: Trial) -> None:
@@ -156,6 +256,12 @@ def counted(rules: Counter[str]) -> str:
 def notes_of(trial: Trial) -> list[str]:
     """What a trial shows that a person should know."""
     max_rejected, why = allowed(trial)
+    if trial.share > MOST_REJECTED:
+        rules = counted(trial.by_rule + trial.unreadable)
+        return [
+            f"LOOK: MOST ROWS WILL BE REJECTED, about {100 * trial.share:.0f}% ({rules}): mend the source first; "
+            f"max_rejected is {max_rejected}, so that it builds at all"
+        ]
     return [f"max_rejected is {max_rejected}: {why}"] if max_rejected != "10%" else []
 
 

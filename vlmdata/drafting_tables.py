@@ -13,21 +13,21 @@ from typing import Any
 
 from vlmdata.convert.answer_options import list_or_mapping
 from vlmdata.convert.formats.detecting import candidates
-from vlmdata.draft.kinds import Kind, records_key
+from vlmdata.draft.kinds import Kind
 from vlmdata.draft.named_photos import find_named_photos
 from vlmdata.draft.photos import Photos, find_photos, folders_below
 from vlmdata.draft.questions import OPTIONS
 from vlmdata.draft.table import JSON_SHARE, Column, Table, first_row_is_data, missing_spellings, profile, with_json_read
 from vlmdata.draft.words import IMAGE, named
 from vlmdata.draft.writing import Line
-from vlmdata.draft.yaml_text import flow_list, quoted, scalar
+from vlmdata.draft.yaml_text import flow_list, scalar
+from vlmdata.drafting_options import options_of
 from vlmdata.errors import SourceError
 from vlmdata.photo_lookup import PhotoLookup, zips_of_photos
 from vlmdata.protocols import Source
 from vlmdata.recipe import SourceConfig
 from vlmdata.record import RawRecord, Rejection, Skip
 from vlmdata.source import open_source
-from vlmdata.source.dialect import find_dialect
 
 MAX_ROWS = 20_000
 MAX_CHARACTERS = 50_000_000
@@ -106,7 +106,7 @@ def look_at(kind: Kind, folders: Sequence[Path]) -> LookedAt:
 
     Raises SourceError where it can't be read, has no rows, or no row of names above them.
     """
-    options, lines = _options(kind)
+    options, lines = options_of(kind)
     tried = " with any delimiter and quote that was tried" if kind.type == "csv" else ""
     source = open_source(SourceConfig(type=kind.type, path=kind.path, options=options))
     table = read_table(source, kind.path.name, tried)
@@ -154,29 +154,6 @@ def _python_lists(cells: Sequence[Any]) -> list[Any] | None:
     values = [list_or_mapping(cell.strip()) if isinstance(cell, str) else cell for cell in cells]
     found = sum(isinstance(value, list) for value in values)
     return values if found >= JSON_SHARE * len(known) else None
-
-
-def _options(kind: Kind) -> tuple[dict[str, Any], tuple[Line, ...]]:
-    """The options that a source of this type needs, and the recipe's lines for them."""
-    if kind.type == "csv":
-        return _csv_options(kind.path)
-    if kind.type == "json" and (records := records_key(kind.path)) is not None:
-        return {"records": records}, ((f"records: {scalar(records)}", "the key under which the rows stand"),)
-    lines = [(f"{key}: {quoted(value)}", "") for key, value in kind.options.items()]
-    return dict(kind.options), tuple(lines)
-
-
-def _csv_options(path: Path) -> tuple[dict[str, Any], tuple[Line, ...]]:
-    dialect = find_dialect(path)
-    lines = [
-        (f"encoding: {scalar(dialect.encoding)}", dialect.encoding_reason),
-        (f"delimiter: {quoted(dialect.delimiter)}", dialect.delimiter_reason),
-    ]
-    if dialect.quote == "'":
-        lines.append(('quote: "\'"', "cells stand in single quotes"))
-    elif not dialect.quote:
-        lines.append(('quote: ""', "no cell stands in quotes: they are part of the text"))
-    return {"encoding": dialect.encoding, "delimiter": dialect.delimiter, "quote": dialect.quote}, tuple(lines)
 
 
 def read_table(source: Source, name: str, tried: str) -> Table:
@@ -272,7 +249,7 @@ def photo_folders_beside(folder: Path) -> list[Path]:
 
     No other is looked into, nor anything further up: whose photos these are could not be known.
     """
-    if folder.parent == folder:
+    if folder.parent == folder.parent.parent:  # beside the disk's own folders, as `/media` is
         return []
     beside = folders_below(folder.parent, depth=1, most=BESIDE)[1:]
     chosen = [each for each in beside if each != folder and named(each.name, PHOTO_FOLDERS)]
@@ -286,7 +263,7 @@ def is_of_conversations(kind: Kind) -> bool:
     if kind.type not in {"json", "jsonl", "parquet"}:
         return False
     try:
-        options, _ = _options(kind)
+        options, _ = options_of(kind)
         rows = _first_rows(SourceConfig(type=kind.type, path=kind.path, options=options))
     except SourceError:
         return False

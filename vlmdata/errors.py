@@ -42,6 +42,12 @@ class ContractError(VlmError):
     exit_code = 1
 
 
+class NoDatasetError(ContractError):
+    """A path where no dataset is: a mistake in what was asked for, and not in a dataset."""
+
+    exit_code = 2
+
+
 class BuildRefusedError(VlmError):
     """A build that read everything and publishes nothing: too many rows were rejected."""
 

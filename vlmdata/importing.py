@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-from vlmdata.conversation_options import AUTO, FORMATS, holds_dataset_info
+from vlmdata.conversation_options import AUTO, FORMATS, TAGS, holds_dataset_info
 from vlmdata.convert.conversations import ConversationsConverter
 from vlmdata.convert.formats.detecting import candidates
-from vlmdata.convert.formats.messages import in_our_words
-from vlmdata.errors import ConfigError, SourceError
+from vlmdata.convert.formats.messages import (
+    CONTENT_KEYS,
+    MESSAGES_KEYS,
+    ROLE_KEYS,
+    ROLES,
+    as_messages,
+    in_our_words,
+)
+from vlmdata.convert.formats.swift import QUERY, RESPONSE
+from vlmdata.convert.formats.unsupported import BY_NAME, TOOL_ROLES
+from vlmdata.convert.formats.webdataset import CAPTIONS
+from vlmdata.errors import BuildRefusedError, ConfigError, SourceError
 from vlmdata.pipeline import BuildResult, build
 from vlmdata.progress import Watch
 from vlmdata.protocols import Source, Tools
 from vlmdata.recipe import Recipe, recipe_from
-from vlmdata.record import RawRecord, Rejection
+from vlmdata.record import Problem, RawRecord, Rejection
 from vlmdata.settings import nearest
 from vlmdata.source import open_source
 
@@ -32,6 +43,29 @@ OTHER_NAMES = {
     **dict.fromkeys(("wds",), "webdataset"),
 }
 """Names that people use for a format."""
+
+DEPTH, LONGEST_WORD = 6, 60
+"""How deep words are looked for in a row, and the longest text that may be one, such as a role."""
+
+WORDS = frozenset(
+    {
+        *(
+            *MESSAGES_KEYS,
+            *ROLES,
+            *ROLE_KEYS,
+            *CONTENT_KEYS,
+            *QUERY,
+            *RESPONSE,
+            *CAPTIONS,
+            *BY_NAME,
+            *TOOL_ROLES,
+            *TAGS,
+        ),
+        *("id", "conversation_id", "item_index", "key", "image", "images", "image_id", "media", "media_root"),
+        *("contents", "system_prompt", "systemInstruction", "system_instruction", "history", "label"),
+    }
+)
+"""Every word that a format has for a key of a row or a message, or for a role."""
 
 
 class ImportOptions(TypedDict, total=False):
@@ -69,7 +103,29 @@ def import_dataset(
     `build` raises.
     """
     recipe = import_recipe(source, **options)
-    return build(recipe, out, replace=replace, workers=workers, on_progress=on_progress)
+    return build_import(recipe, out, replace=replace, workers=workers, on_progress=on_progress)
+
+
+def build_import(
+    recipe: Recipe,
+    out: str | Path,
+    *,
+    replace: bool = False,
+    workers: int | None = None,
+    on_progress: Watch | None = None,
+) -> BuildResult:
+    """Build what `import_recipe` made. Where images are missing and nothing else is wrong, the refusal says where they
+    were looked for, since no recipe says it."""
+    try:
+        return build(recipe, out, replace=replace, workers=workers, on_progress=on_progress)
+    except BuildRefusedError as error:
+        if not error.problems or any(problem.rule != "images.missing" for problem in error.problems):
+            raise
+        roots = ", ".join(root.as_posix() for root in recipe.images.roots)
+        message = (
+            f"{error.message}\nthe images were looked for in {roots}; --image-root names another folder or zip file"
+        )
+        raise BuildRefusedError(message, error.problems) from None
 
 
 def import_recipe(source: str | Path, **options: Unpack[ImportOptions]) -> Recipe:
@@ -79,9 +135,24 @@ def import_recipe(source: str | Path, **options: Unpack[ImportOptions]) -> Recip
     if name == AUTO and holds_dataset_info(path):
         name = "sharegpt"
     recipe = _recipe(path, options, name)
-    if name != AUTO:
+    words = options.get("map", {})
+    _refuse_unknown_words(words)
+    if name != AUTO and not words:
         return recipe
-    return _recipe(path, options, format_of(open_source(recipe.source), recipe))
+    first = _first_rows(open_source(recipe.source))
+    _refuse_unseen_words(words, first.rows)
+    if name == AUTO:
+        name = _common_format(first, recipe)
+    return _recipe(path, options, name)
+
+
+def format_words(recipe: Recipe) -> str:
+    """The format of an import, for a person: where the rows are of several, the likeliest of each of the first ones."""
+    name = str(recipe.source.options["format"])
+    if name != AUTO:
+        return name
+    found = dict.fromkeys(could_be[0] for could_be in _formats(_first_rows(open_source(recipe.source)), recipe))
+    return f"{name}: {', '.join(found)}" if found else name
 
 
 def format_named(name: str) -> str:
@@ -94,41 +165,93 @@ def format_named(name: str) -> str:
     return known
 
 
-def format_of(source: Source, recipe: Recipe) -> str:
-    """The format that all of a source's first rows could be of; auto where they are of several.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstRows:
+    """The first rows of a source, and what is wrong with those of them that can't be read."""
+
+    rows: Sequence[RawRecord]
+    broken: Sequence[Problem]
+
+
+def _first_rows(source: Source) -> FirstRows:
+    entries = (entry for shard in source.shards() for entry in shard)
+    first = list(islice(entries, FIRST_ROWS))
+    rows = [entry for entry in first if isinstance(entry, RawRecord)]
+    broken = [problem for entry in first if isinstance(entry, Rejection) for problem in entry.problems]
+    return FirstRows(rows=rows, broken=broken)
+
+
+def _common_format(first: FirstRows, recipe: Recipe) -> str:
+    """The format that all of the first rows could be of; auto where they are of several.
 
     Raises SourceError where not one of them is of a format that is known.
     """
-    converter = ConversationsConverter(recipe, Tools(warn=_ignore, changed=_ignore, matching=lambda _: ()))
-    rows, broken = _first_rows(source)
-    found: list[tuple[str, ...]] = []
-    for raw in rows:
-        present = {key: value for key, value in raw.values.items() if value is not None}
-        if could_be := candidates(in_our_words(present, converter.names), converter.names):
-            found.append(could_be)
+    found = _formats(first, recipe)
     if not found:
-        raise SourceError(_unknown(recipe.source.path.name, rows), [] if rows else broken)
+        raise SourceError(_unknown(recipe.source.path, first.rows), [] if first.rows else first.broken)
     common = [name for name in found[0] if all(name in could_be for could_be in found)]
     return common[0] if common else AUTO
 
 
-def _first_rows(source: Source) -> tuple[list[RawRecord], list[Any]]:
-    entries = (entry for shard in source.shards() for entry in shard)
-    first = list(islice(entries, FIRST_ROWS))
-    rows = [entry for entry in first if isinstance(entry, RawRecord)]
-    return rows, [problem for entry in first if isinstance(entry, Rejection) for problem in entry.problems]
+def _formats(first: FirstRows, recipe: Recipe) -> list[tuple[str, ...]]:
+    """For each row, the formats that it could be of, the likeliest first; rows that are like none are left out."""
+    converter = ConversationsConverter(recipe, Tools(warn=_ignore, changed=_ignore, matching=lambda _: ()))
+    found = []
+    for raw in first.rows:
+        present = {key: value for key, value in raw.values.items() if value is not None}
+        if could_be := candidates(in_our_words(present, converter.names), converter.names):
+            found.append(could_be)
+    return found
 
 
-def _unknown(name: str, rows: Sequence[RawRecord]) -> str:
+def _refuse_unknown_words(words: Mapping[str, str]) -> None:
+    """Raise ConfigError for a word that no format has, which would be passed over."""
+    for own in words:
+        if own not in WORDS:
+            hint = nearest(own, sorted(WORDS)) or "keys, keys of a message and roles of a format were expected"
+            raise ConfigError(f"--map {own}={words[own]}: no format has the word {own!r}; {hint}")
+
+
+def _refuse_unseen_words(words: Mapping[str, str], rows: Sequence[RawRecord]) -> None:
+    """Raise ConfigError for what is to stand for a format's key, and is in none of the first rows."""
+    seen: dict[str, None] = {}
+    for raw in rows:
+        _collect_words(raw.values, seen)
+    for own, here in words.items():
+        if rows and here not in seen and (own not in ROLES or own == "system"):
+            keys = list(dict.fromkeys(key for raw in rows for key in raw.values))
+            hint = nearest(here, list(seen)) or f"the keys of the rows are {_listed(keys)}"
+            raise ConfigError(f"--map {own}={here}: no {here!r} is in the first {len(rows):,} rows; {hint}")
+
+
+def _collect_words(value: Any, seen: dict[str, None], depth: int = 0) -> None:
+    """Note the keys of a row and of what is nested in it, and short texts, such as a message's role."""
+    if isinstance(value, Mapping):
+        for key, entry in value.items():
+            seen[str(key)] = None
+            _collect_words(entry, seen, depth + 1)
+    elif depth and isinstance(value, str) and len(value) <= LONGEST_WORD:
+        seen[value] = None
+    elif depth < DEPTH and (listed := as_messages(value)):
+        for entry in listed[:FIRST_ROWS]:
+            _collect_words(entry, seen, depth + 1)
+
+
+def _unknown(path: Path, rows: Sequence[RawRecord]) -> str:
+    name = path.name
     if not rows:
         return f"{name}: none of the first {FIRST_ROWS} rows can be read"
     keys = list(dict.fromkeys(key for raw in rows for key, value in raw.values.items() if value is not None))
-    shown = ", ".join(map(repr, keys[:SHOWN_KEYS])) or "none"
-    more = f" … {len(keys) - SHOWN_KEYS} more" if len(keys) > SHOWN_KEYS else ""
     return (
-        f"{name}: the rows are in no format that is known; their keys are {shown}{more}; name the format with --from "
-        f"({', '.join(FORMATS)}), or say with --map what its keys are called here, such as --map messages=dialog"
+        f"{name}: the rows are in no format that is known; their keys are {_listed(keys)}; name the format with --from "
+        f"({', '.join(FORMATS)}), or say with --map what its keys are called here, such as --map messages=dialog; "
+        f"for rows that are no conversations, such as a catalog's: vlmdata init {path.as_posix()}"
     )
+
+
+def _listed(keys: Sequence[str]) -> str:
+    shown = ", ".join(map(repr, keys[:SHOWN_KEYS])) or "none"
+    return f"{shown} … {len(keys) - SHOWN_KEYS} more" if len(keys) > SHOWN_KEYS else shown
 
 
 def _ignore(_: object) -> None:
@@ -154,7 +277,7 @@ def _recipe(path: Path, options: ImportOptions, name: str) -> Recipe:
 def _image_root(path: Path, given: str | Path | None) -> str:
     """Where image paths start, relative to the source's folder: what was given, else the source's own folder."""
     if given is None:
-        return path.name if path.is_dir() else "."
+        return (path.name or ".") if path.is_dir() else "."
     try:
         return Path(os.path.relpath(given, path.parent)).as_posix()
     except ValueError:  # another drive

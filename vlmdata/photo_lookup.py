@@ -135,11 +135,12 @@ def zip_sizes(path: Path) -> dict[str, int]:
         found = path.stat()
     except OSError:
         return {}
-    return _zip_sizes(path, found.st_size, found.st_mtime_ns)
+    return _sizes_at(path, (found.st_size, found.st_mtime_ns))
 
 
 @lru_cache(maxsize=MAX_ZIPS)
-def _zip_sizes(path: Path, size: int, time: int) -> dict[str, int]:
+def _sizes_at(path: Path, _: tuple[int, int]) -> dict[str, int]:
+    """The sizes of the images in a file of some size and time."""
     try:
         with zipfile.ZipFile(path) as archive:
             return {each.filename: each.file_size for each in archive.infolist() if _is_image_member(each.filename)}

@@ -16,7 +16,7 @@ from typing import Any
 import xxhash
 
 from vlmdata.assigning import Assignment
-from vlmdata.convert.catalog import columns_missing
+from vlmdata.convert.catalog import column_hint, columns_missing
 from vlmdata.engine import Engine, engine_named
 from vlmdata.errors import BuildRefusedError, OutputError, RecipeError, VlmError
 from vlmdata.gathering import Gathered, Gathering
@@ -30,7 +30,7 @@ from vlmdata.protocols import Source
 from vlmdata.recipe import Recipe
 from vlmdata.record import Change, Problem, Rejection, rejection_dict, rejection_from
 from vlmdata.reports.build_report import Findings, build_report, size_words, source_name
-from vlmdata.settings import nearest, refuse
+from vlmdata.settings import refuse
 from vlmdata.source import open_source
 from vlmdata.tasks import Job, finished
 from vlmdata.write.arrow_files import WrittenFile, file_hash, write_split_metadata, write_splits_file
@@ -161,7 +161,7 @@ def check_columns(recipe: Recipe, source: Source) -> None:
             place,
             f"the source has no column {name!r}",
             rule="recipe.unknown_column",
-            hint=nearest(name, columns) or f"its columns are {', '.join(columns[:20])}",
+            hint=column_hint(recipe, name, columns),
         )
         for place, name in columns_missing(recipe, columns)
     ]

@@ -30,6 +30,14 @@ COMMON_KEYS = frozenset({"type", "path", "where", "limit", "nulls"})
 LONGEST_NAME, LONGEST_PATH = 255, 4_000
 """The most bytes of a file's name, and about those of a path, that operating systems take."""
 
+NO_RECIPES = frozenset(
+    {
+        *(".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".arrow", ".tar", ".zip"),
+        *(".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"),
+    }
+)
+"""Endings of tables and archives, which people name where a recipe belongs. A recipe may be JSON."""
+
 FOLDER_SOURCES = ("image_folder",)
 """Sources whose path is the folder that their images are in."""
 
@@ -160,6 +168,8 @@ def load_recipe(path: str | Path, set: Mapping[str, Any] | None = None) -> Recip
     values, templates.
     """
     path = Path(path)
+    if path.suffix.lower() in NO_RECIPES and path.exists():
+        raise ConfigError(f"{path}: is no recipe; to make one from it: vlmdata init {path.as_posix()}")
     settings, folder = shipped_recipe(path) or (read_settings(path), path.parent)
     settings = override(settings, set or {})
     problems = [*check(settings, "recipe.v1"), *_conversation_problems(settings)]

@@ -45,6 +45,7 @@ class _Tried:
     """The state of a trial: rows with a rejection, the images of the others, and verdicts on a sample of them."""
 
     reader: Reader
+    unique_ids: bool
     refused: int = 0
     rows: int = 0
     skipped: int = 0
@@ -73,7 +74,7 @@ class _Tried:
             self.images.append(tuple(self._key(reference) for reference in references))
 
     def _faults(self, made: Conversation) -> Iterator[str]:
-        if made.id in self.ids:
+        if self.unique_ids and made.id in self.ids:  # ids of no column are numbered where they repeat
             yield "id.duplicate"
         self.ids.add(made.id)
         texts = [part.text for message in made.messages for part in message.content if part.type == "text"]
@@ -130,7 +131,7 @@ def try_out(recipe: Recipe, source: Source) -> Trial:
 
     Raises SourceError where the source or an image root can't be read.
     """
-    tried = _Tried(open_reader(recipe.images))
+    tried = _Tried(open_reader(recipe.images), unique_ids=recipe.id is not None)
     tools = Tools(warn=_nothing, changed=_nothing, matching=tried.reader.matching)
     convert = converter_for(recipe, tools)
     whole, size = True, 0

@@ -318,8 +318,8 @@ def test_conversations_whose_images_are_elsewhere(tmp_path: Path) -> None:
 
 
 def test_conversations_of_which_none_could_be_used_are_refused_in_words(tmp_path: Path) -> None:
-    put(tmp_path / "set" / "chat.json", json.dumps(llava(tmp_path / "elsewhere", 12)).encode())
-    for file in (tmp_path / "elsewhere" / "images").iterdir():
+    put(tmp_path / "set" / "chat.json", json.dumps(llava(tmp_path / "set" / "elsewhere", 12)).encode())
+    for file in (tmp_path / "set" / "elsewhere" / "images").iterdir():
         file.write_bytes(b"<html>")
     with pytest.raises(SourceError, match=r"chat\.json: not one of 12 rows could be used \(images\.not_an_image 12\)"):
         vlmdata.draft_recipe(tmp_path / "set" / "chat.json")

@@ -306,3 +306,14 @@ def test_a_condition_may_ask_for_keys_that_a_row_lacks() -> None:
     row = {"messages": turns("Hi", "Hello"), "lang": "de"}
     assert isinstance(converted(row, where="lang == 'de' and not quality").made, Conversation)
     assert not isinstance(converted(row, where="quality == 'good'").made, Conversation)
+
+
+def test_dotted_paths_are_followed_and_refused_where_they_lead_into_text() -> None:
+    row = {"messages": [{"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "Hi."}]}
+    keys = {"id": "meta.no", "group": "meta.shop", "tags": ["meta.kind"], "fields": ["meta.size"]}
+    made = converted({**row, "meta": {"no": 7, "shop": "north", "kind": "mug", "size": "L"}}, recipe=keys).made
+    assert isinstance(made, Conversation)
+    assert (made.id, made.group, made.tags, made.fields) == ("7", "north", {"meta.kind": "mug"}, {"meta.size": "L"})
+    result = converted({**row, "meta": '{"size": "L"}'}, recipe={"fields": ["meta.size"]})
+    assert result.rules == ("row.value",)
+    assert "keys and values were expected" in result.words

@@ -336,3 +336,12 @@ def test_a_zip_that_was_not_downloaded_is_named(tmp_path: Path) -> None:
         assert zips.missing(there) == ""
     assert zips.missing("./3D-spatial/x/1.png") == "3D-spatial"
     assert BenchmarkZips((tmp_path / "broken.zip",)).missing("./3D-spatial/x/1.png") == ""
+
+
+def test_dotted_paths_are_followed_and_refused_where_they_lead_into_text() -> None:
+    converting = Converting(id="meta.no", group="meta.shop", tags=["meta.kind"], fields=["meta.size"])
+    made = conversation(converting(meta={"no": 7, "shop": "north", "kind": "mug", "size": "L"}))
+    assert (made.id, made.group, made.tags) == ("7", "north", {"meta.kind": "mug"})
+    assert made.fields["meta.size"] == "L"
+    (found,) = problems(Converting(fields=["meta.size"])(meta='{"size": "L"}'))
+    assert "[row.value]" in found

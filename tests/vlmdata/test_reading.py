@@ -252,8 +252,7 @@ def test_a_data_address_that_holds_none_is_refused(tmp_path: Path, reference: st
     [
         ("file:///etc/hostname", "without 'file://'"),
         ("s3://bucket/a.jpg", "the provider's own tool"),
-        ("ftp://example.com/a.jpg", "download the file"),
-        ("https://example.com/a.jpg", "download the file"),
+        ("https://example.com/a.jpg", "list its host under `network`, or download the file"),
     ],
 )
 def test_nothing_is_downloaded_unless_asked(tmp_path: Path, reference: str, hint: str) -> None:
@@ -277,6 +276,7 @@ def test_an_address_is_downloaded_by_what_was_given_for_that(tmp_path: Path) -> 
     assert refused(reader, "HTTP://example.com/gone.jpg").rule == "network.status"
     assert refused(reader, "https://example.com/large.jpg").rule == "images.too_large"
     assert refused(reader, "s3://bucket/a.jpg").rule == "images.url"
+    assert refused(reader, "ftp://example.com/a.jpg").rule == "network.scheme"
     assert len(asked) == 3
 
 

@@ -122,9 +122,7 @@ def test_shards_that_begin_at_once_share_one_journal(shop: Shop) -> None:
         Journal(stage.work).begin(key, shop.recipe())
 
     with shared_stage(shop.out, "1-of-2", fits=fits, begin=begin):
-        assert vlmdata.build_shard(shop.recipe(), shop.out, "2/2").missing == (
-            "5 of 10 blocks of the source",
-        )
+        assert vlmdata.build_shard(shop.recipe(), shop.out, "2/2").missing == ("5 of 10 blocks of the source",)
 
 
 def test_a_shard_names_an_image_that_changed_before_it_was_written(shop: Shop) -> None:

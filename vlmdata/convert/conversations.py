@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vlmdata.conversation_options import AUTO, ConversationsOptions, holds_dataset_info, info_entry
+from vlmdata.convert.catalog import no_mapping, value_at
 from vlmdata.convert.formats import BUILT_IN, reader_of
 from vlmdata.convert.formats.detecting import candidates
 from vlmdata.convert.formats.draft import Draft, Fault, counted, is_empty
@@ -152,7 +153,8 @@ class ConversationsConverter:
     def _settle_unread(self, draft: Draft, raw: RawRecord) -> None:
         """Say of every key that was not read what becomes of it: kept, left out and counted, or a reason to reject."""
         recipe = self.recipe
-        kept = {recipe.id, recipe.group, *recipe.fields, *recipe.tags}
+        kept = {recipe.id, recipe.group, *recipe.fields, *recipe.tags} - {None}
+        values = named_values(raw)
         for key, value in draft.unread():
             if key in kept:
                 continue
@@ -165,20 +167,22 @@ class ConversationsConverter:
             else:
                 draft.left_out(key, value)
         for name in sorted(filter(None, kept)):
-            if as_text(named_values(raw).get(name)) is None:
+            if found := no_mapping(values, name):
+                draft.fault("row.value", name, found, "take the part behind the dot out, or correct the row")
+            elif as_text(value_at(values, name)) is None:
                 draft.fault("row.value", name, "the value holds bytes, text was expected", "name another key")
 
     def _conversation(self, raw: RawRecord, draft: Draft) -> Conversation:
         recipe, values = self.recipe, named_values(raw)
         row_id = self._named(raw, draft) or row_hash(raw.values)
-        tags = {key: as_text(values.get(key)) for key in recipe.tags}
-        fields = {key: as_text(values.get(key)) for key in recipe.fields}
+        tags = {key: as_text(value_at(values, key)) for key in recipe.tags}
+        fields = {key: as_text(value_at(values, key)) for key in recipe.fields}
         return Conversation(
             id=row_id,
             messages=draft.messages(),
             images=draft.images(),
             origin=raw.origin,
-            group=(as_text(values.get(recipe.group)) if recipe.group is not None else None) or row_id,
+            group=(as_text(value_at(values, recipe.group)) if recipe.group is not None else None) or row_id,
             tags={key: value for key, value in tags.items() if value},
             fields={key: value for key, value in fields.items() if value},
         )
@@ -186,7 +190,7 @@ class ConversationsConverter:
     def _named(self, raw: RawRecord, draft: Draft) -> str | None:
         """The row's id: of the recipe's key, else the format's own; None where it has none, and a hash names it."""
         if self.recipe.id is not None:
-            return (as_text(named_values(raw).get(self.recipe.id)) or "").strip()
+            return (as_text(value_at(named_values(raw), self.recipe.id)) or "").strip()
         return draft.id
 
     def _rejection(self, raw: RawRecord, faults: list[Fault]) -> Rejection:

@@ -10,7 +10,7 @@ from typing import Any
 
 from vlmdata.convert.answer_options import Options, list_or_mapping, read_options
 from vlmdata.convert.benchmark_zips import BenchmarkZips
-from vlmdata.convert.catalog import as_text
+from vlmdata.convert.catalog import as_text, no_mapping, value_at
 from vlmdata.convert.image_references import ImageValueError, references
 from vlmdata.protocols import Tools
 from vlmdata.questions import MMIU, MMIU_FIELDS, MMIU_TAGS, MultiImageOptions
@@ -105,7 +105,10 @@ class MultiImageConverter:
             message = "the cell holds a noncharacter (U+FDD0 or U+FDD1)"
             yield _problem("text.noncharacter", name, message, "remove it")
         recipe = self.recipe
-        if recipe.id is not None and not as_text(values.get(recipe.id)):
+        for name in dict.fromkeys(filter(None, (recipe.id, recipe.group, *self.tags, *self.fields))):
+            if found := no_mapping(values, name):
+                yield _problem("row.value", name, found, "take the part behind the dot out, or correct the row")
+        if recipe.id is not None and not as_text(value_at(values, recipe.id)):
             yield _problem("id.empty", recipe.id, "the id is empty", "give the row an id")
 
     def _question(self, values: Mapping[str, Any]) -> Question:
@@ -212,11 +215,11 @@ class MultiImageConverter:
         recipe = self.recipe
         system = [_message("system", Part(type="text", text=question.context))] if question.context else []
         choices = question.options.by_letter if question.options else {}
-        fields = {column: text for column in self.fields if (text := as_text(values.get(column)))}
+        fields = {column: text for column in self.fields if (text := as_text(value_at(values, column)))}
         fields |= {f"option.{letter}": text for letter, text in choices.items()}
-        group = as_text(values.get(recipe.group)) if recipe.group is not None else None
+        group = as_text(value_at(values, recipe.group)) if recipe.group is not None else None
         return Conversation(
-            id=(as_text(values[recipe.id]) or "").strip() if recipe.id is not None else row_hash(raw.values),
+            id=(as_text(value_at(values, recipe.id)) or "").strip() if recipe.id is not None else row_hash(raw.values),
             messages=(
                 *system,
                 _message("user", *_interleaved(question, self._asks.marker)),
@@ -225,7 +228,7 @@ class MultiImageConverter:
             images=question.images,
             origin=raw.origin,
             group=group or _image_group(question.images),
-            tags={column: text for column in self.tags if (text := as_text(values.get(column)))},
+            tags={column: text for column in self.tags if (text := as_text(value_at(values, column)))},
             fields={**fields, "answer": question.answer} if choices else fields,
         )
 

@@ -31,6 +31,7 @@ MMIU_TABLE = "all.parquet"
 REJECTED = "rejected.jsonl"
 CAPTION_ENDINGS = (".txt", ".caption", ".cap")
 CAPTIONED_SHARE = 0.5
+MAX_SUBFOLDERS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,10 @@ def kinds_of(path: Path) -> list[Kind]:
         return [Kind(type="conversations", path=path)]
     if (path / MMIU_TABLE).is_file():
         return [Kind(type="mmiu", path=path)]
-    if _metadata(path):
+    metadata = _metadata(path)
+    if metadata or not table_files(path):
+        _refuse_several(path)
+    if metadata:
         return [Kind(type="image_folder", path=path)]
     tables = [_kind_of_file(file) for file in table_files(path)]
     tars = [Kind(type="conversations", path=path)] if any(_with_suffix(path, {".tar"})) else []
@@ -97,9 +101,10 @@ def table_files(folder: Path) -> list[Path]:
 
 
 def _with_suffix(folder: Path, suffixes: Any) -> list[Path]:
-    if not os.access(folder, os.R_OK):
+    try:
+        files = sorted(folder.iterdir())
+    except OSError:
         return []
-    files = sorted(folder.iterdir())
     return [
         file
         for file in files
@@ -111,6 +116,29 @@ def _metadata(folder: Path) -> bool:
     """Whether a metadata file of images stands in a folder, or in one right below it."""
     folders = folders_below(folder, depth=1, most=200)
     return any((each / name).is_file() for each in folders for name in METADATA)
+
+
+def _refuse_several(folder: Path) -> None:
+    """Raise ConfigError where folders in a folder are of images in several ways, and nothing in it says which."""
+    if any((folder / name).is_file() for name in METADATA):
+        return
+    found: dict[str, list[str]] = {}
+    for each in folders_below(folder, depth=1, most=MAX_SUBFOLDERS)[1:]:
+        if words := _way_of_images(each):
+            found.setdefault(words, []).append(each.name)
+    if len(found) > 1:
+        listed = "; ".join(f"{words} in {', '.join(map(repr, names[:5]))}" for words, names in found.items())
+        raise ConfigError(f"{folder}: several things could be meant: {listed}; name the folder to draft from")
+
+
+def _way_of_images(folder: Path) -> str:
+    """How a folder's images are described, in words; empty where they are not."""
+    if any((folder / name).is_file() for name in METADATA):
+        return "images with a metadata file"
+    kinds = _images_alone(folder)
+    if not kinds:
+        return ""
+    return "images with captions" if kinds[0].options else "images in folders by label"
 
 
 def _images_alone(folder: Path) -> list[Kind]:

@@ -3,31 +3,40 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from vlmdata.draft import words
 from vlmdata.draft.photos import MIN_SHARE, PhotoPattern, Photos, folders_below
 from vlmdata.draft.table import FILE_NAME, Column
-from vlmdata.draft.yaml_text import printed
+from vlmdata.draft.yaml_text import path_in_template, printed
 
 SEPARATORS = ".-_ ("
 """What may stand between a value and the rest of a file's name."""
 
 MAX_FILES = 300_000
+MAX_WIDTH = 20
+DIGITS = re.compile(r"[0-9]+(?![^.\-_ (])")
+"""The digits that a name begins with, where a sign or nothing stands behind them."""
+
 AMBIGUOUS = 0.01
 """Where more of the files than this begin with two rows' values, the pattern would mix products up."""
 
 
 @dataclass(slots=True)
 class _Named:
-    """The files that begin with values of a column, by what stands behind the value; paths start at the root."""
+    """The files that begin with values of a column, by what stands behind the value; paths start at the root.
+
+    `width` is the number of digits that the values are filled up to with zeros; 0 where they stand as they are.
+    """
 
     column: Column
     root: Path
     kind: str
+    width: int = 0
     files: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     unclear: Counter[str] = field(default_factory=Counter)
 
@@ -59,6 +68,7 @@ def find_named_photos(columns: Sequence[Column], starts: Sequence[Path]) -> Phot
     listings = _image_files(folders)
     able = [column for column in columns if column.distinct > 1 and column.longest <= 100 and not column.nested]
     found = [named for column in able for named in _all_named(column, listings)]
+    found += [named for column in able for named in _all_named_with_zeros(column, listings)]
     ranked = [
         (named.rows, -(words.rank(named.column.name, words.ID) or 0), -place) for place, named in enumerate(found)
     ]
@@ -84,6 +94,22 @@ def _image_files(folders: Sequence[Path]) -> dict[Path, list[str]]:
         if count > MAX_FILES:
             break
     return found
+
+
+def _all_named_with_zeros(column: Column, listings: dict[Path, list[str]]) -> Iterator[_Named]:
+    """Photos named after numbers that lost the zeros before them, as `000012` does where Excel takes it for 12."""
+    values = [value for value in column.values if value is not None]
+    if column.written < 1 or not all(value.isdecimal() and value[:1] != "0" for value in values):
+        return
+    starts = (DIGITS.match(name) for folder, names in listings.items() for name in (folder.name, *names))
+    widths = Counter(len(match[0]) for match in starts if match is not None)
+    width = max(widths, key=lambda each: (widths[each], each), default=0)
+    if not min(map(len, values)) < width <= MAX_WIDTH or column.longest > width:
+        return
+    filled = replace(column, values=tuple(value and value.zfill(width) for value in column.values))
+    for named in _all_named(filled, listings):
+        named.width = width
+        yield named
 
 
 def _all_named(column: Column, listings: dict[Path, list[str]]) -> Iterator[_Named]:
@@ -122,14 +148,21 @@ def _matched(names: Sequence[str], values: set[str]) -> Iterator[tuple[str, dict
             yield name, signs
 
 
+def _with_zeros(column: Column, width: int) -> str:
+    """The template of a value with zeros before it."""
+    name = path_in_template(column.path)
+    return f"{{{{ ('{'0' * width}' ~ {name})[-{width}:] if {name}|length < {width} else {name} }}}}"
+
+
 def _photos(named: _Named) -> Photos:
     column, nested = (
         named.column,
         any("/" in name for found in named.files.values() for n in found.values() for name in n),
     )
-    texts = [printed(*column.path)]
+    value = _with_zeros(column, named.width) if named.width else printed(*column.path)
+    texts = [value]
     if named.kind == "glob":
-        texts = [f"{'**/' if nested else ''}{printed(*column.path)}{sign}*" for sign in named.signs()]
+        texts = [f"{'**/' if nested else ''}{value}{sign}*" for sign in named.signs()]
     rows = [named.of(value) for value in column.values]
     places = [
         PhotoPattern(column=column, kind=named.kind, text=text, found=named.rows, total=column.count) for text in texts

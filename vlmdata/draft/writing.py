@@ -47,6 +47,7 @@ class Found:
     where: bool
     tidying: Sequence[Tidying] = ()
     addresses: Sequence[Addresses] = ()
+    folder_split: bool = False
     max_rejected: Line = ("10%", "")
 
 
@@ -65,9 +66,17 @@ def recipe_text(found: Found) -> str:
         "",
         *_conversations(found),
         "",
+        *_folder_split(found),
         *tail(found.max_rejected),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _folder_split(found: Found) -> Iterator[str]:
+    """That folders such as train and val are not the splits that are made."""
+    if found.folder_split:
+        yield "# The column `split` holds the split that the folders are called after (train, validation, test). What"
+        yield "# follows divides all images anew; to use one folder's alone: where: \"split == 'train'\" below source."
 
 
 def tail(max_rejected: Line) -> Iterator[str]:
@@ -193,7 +202,7 @@ def _place(place: PhotoColumn | PhotoPattern) -> Line:
     if isinstance(place, PhotoPattern):
         words = "a folder of photos a row" if place.kind == "folder" else "files whose names begin with the row's value"
         return f"{{{place.kind}: {quoted(place.text)}}}", words
-    several = place.separator or place.column.nested
+    several = place.separator or any(isinstance(v, list | tuple) and len(v) > 1 for v in place.column.values)
     kind = "several photos a cell" if several else "one photo a cell"
     missing = place.total - place.found
     return _column(place.column, place.separator), (

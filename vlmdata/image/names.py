@@ -9,7 +9,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 from vlmdata.image.address_text import shown
 from vlmdata.recipe import NameDifference
 
-ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*)://|data:", re.IGNORECASE)
+ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*)://|(file):/|data:", re.IGNORECASE)
 ENDINGS = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
     "PNG": (".png", ".apng"),
@@ -25,11 +25,10 @@ ENDINGS = {
 SUFFIXES = frozenset(ending for endings in ENDINGS.values() for ending in endings)
 """The endings of image files, in lower case."""
 
-DO_WITH_ADDRESS = {
-    "file": "give the path below the image root, without 'file://'",
-    "s3": "copy the bucket with the provider's own tool and give paths below the image root",
-    "gs": "copy the bucket with the provider's own tool and give paths below the image root",
-}
+OF_THE_WEB = frozenset({"http", "https"})
+BUCKETS = frozenset({"s3", "s3a", "gs", "az", "abfs", "abfss", "oss", "r2"})
+DO_WITH_BUCKET = "copy the bucket with the provider's own tool and give paths below the image root"
+DO_WITH_FILE = "give the path below the image root, without 'file://'"
 LONGEST_NAME = 255
 
 
@@ -53,9 +52,7 @@ def refuse_shape(reference: str) -> None:
     if "\0" in reference:
         raise ImageReferenceError("images.outside", f"{reference!r} holds a NUL character")
     if address := ADDRESS.match(reference):
-        message = f"{shown(reference)!r} is an address, and nothing is downloaded"
-        hint = "list its host under `network`, or download the file and give its path below the image root"
-        raise ImageReferenceError("images.url", message, DO_WITH_ADDRESS.get((address[1] or "").lower(), hint))
+        raise _address_refused(reference, (address[1] or address[2] or "data").lower())
     if reference.startswith(("/", "\\")) or ".." in reference or ":" in reference:
         windows = PureWindowsPath(reference)
         if reference.startswith(("/", "\\")) or windows.drive or ".." in windows.parts:
@@ -68,6 +65,19 @@ def refuse_shape(reference: str) -> None:
         raise ImageReferenceError("images.missing", f"{reference!r} is no file name in UTF-8", hint) from None
     if len(raw) > LONGEST_NAME and (len(reference) > 4000 or any(len(part) > LONGEST_NAME for part in raw.split(b"/"))):
         raise ImageReferenceError("images.missing", f"{reference[:120]!r} … is too long for a file name")
+
+
+def _address_refused(reference: str, scheme: str) -> ImageReferenceError:
+    """Why an address names no image, and what to do: `network` helps with addresses of the web alone."""
+    message = f"{shown(reference)!r} is an address, and nothing is downloaded"
+    if scheme == "file" or scheme in BUCKETS:
+        return ImageReferenceError("images.url", message, DO_WITH_FILE if scheme == "file" else DO_WITH_BUCKET)
+    hint = "download the file and give its path below the image root"
+    if scheme in OF_THE_WEB:
+        return ImageReferenceError("images.url", message, f"list its host under `network`, or {hint}")
+    if scheme == "data":
+        return ImageReferenceError("images.url", message, hint)
+    return ImageReferenceError("network.scheme", f"{shown(reference)!r} is no http or https address", hint)
 
 
 def plain(reference: str) -> str:

@@ -17,6 +17,7 @@ from vlmdata.record import RawRecord, Rejection, Skip
 from vlmdata.settings import to_dataclass
 from vlmdata.source.arrow_folder import ArrowFolderSource, is_saved_dataset
 from vlmdata.source.csv_file import CsvOptions, CsvSource
+from vlmdata.source.folder_walk import walk
 from vlmdata.source.json_file import JsonFileSource, JsonOptions
 from vlmdata.source.json_lines import JsonLinesSource, opened
 from vlmdata.source.json_stretch import Siblings, Stretch
@@ -154,10 +155,14 @@ class NamedShard:
 
 
 def data_files_of(folder: Path) -> Sequence[Path]:
-    """The data files of a folder, or, where it has none itself, of the folders in it. Raises SourceError."""
+    """The data files of a folder, or, where it has none itself, of the folders in it. Raises SourceError.
+
+    Hidden folders are not looked into, nor is what builds have put there.
+    """
     found = [entry for entry in sorted(folder.iterdir()) if _is_data(entry)]
     if not found:
-        found = [entry for entry in sorted(folder.rglob("*")) if _is_data(entry)]
+        below = (folder / listing.below(name) for listing in walk(folder) for name in listing.files)
+        found = sorted(entry for entry in below if _is_data(entry))
     kinds = {KINDS[entry.suffix.lower()]: entry for entry in found}
     if len(kinds) > 1:
         shown = ", ".join(f"{kind} ({entry.name})" for kind, entry in sorted(kinds.items()))

@@ -1,0 +1,150 @@
+"""What an import is told and says: words that stand for a format's, missing images, several formats, and no dataset."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import vlmdata
+from tests.vlmdata.shop import drawn, encoded
+from vlmdata.cli import app
+from vlmdata.errors import BuildRefusedError, ConfigError, ContractError, NoDatasetError
+from vlmdata.importing import import_recipe
+from vlmdata.terminal import exit_code_of
+
+TURNS = [{"role": "user", "content": "What is it?"}, {"role": "assistant", "content": "A mug."}]
+OTHER = [{"who": "shopper", "text": "What is it?"}, {"who": "clerk", "text": "A mug."}]
+ASKED = [{"from": "human", "value": "<image>\nWhat is it?"}, {"from": "gpt", "value": "A mug."}]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def written(*rows: dict[str, Any], name: str = "a.jsonl") -> str:
+    """Rows in a file of the current folder."""
+    Path(name).write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    return name
+
+
+def run(*words: str) -> int:
+    return exit_code_of(lambda: app(list(words)), name="vlmdata")
+
+
+@pytest.mark.parametrize("form", ["auto", "openai"])
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"mesages": "dialog"}, "no format has the word 'mesages'; did you mean 'messages'?"),
+        ({"messages": "dialog"}, "no 'dialog' is in the first 1 rows; the keys of the rows are 'messages', 'shop'"),
+        ({"system": "shp"}, "no 'shp' is in the first 1 rows; did you mean 'shop'?"),
+    ],
+)
+def test_a_word_that_stands_for_nothing_is_refused(here: Path, form: str, words: dict[str, str], said: str) -> None:
+    name = written({"messages": TURNS, "shop": "north"})
+    with pytest.raises(ConfigError) as raised:
+        import_recipe(name, format=form, map=words)
+    assert said in raised.value.message
+    assert not (here / "out").exists()
+
+
+@pytest.mark.parametrize("dialog", [OTHER, json.dumps(OTHER), list(map(json.dumps, OTHER))])
+def test_keys_of_rows_and_messages_and_roles_are_found_however_they_stand(here: Path, dialog: Any) -> None:
+    name = written({"dialog": dialog})
+    words = {"messages": "dialog", "role": "who", "content": "text", "user": "shopper", "assistant": "clerk"}
+    built = vlmdata.import_dataset(name, here / "out", map=words, workers=1)
+    assert built.ledger.rows_used == 1
+
+
+@pytest.mark.usefixtures("here")
+def test_a_misspelt_key_is_said_before_the_format_is_unknown() -> None:
+    name = written({"dialog": TURNS})
+    with pytest.raises(ConfigError, match="no 'dialg' is in the first 1 rows; did you mean 'dialog'"):
+        import_recipe(name, map={"messages": "dialg"})
+
+
+@pytest.mark.usefixtures("here")
+def test_a_role_that_the_first_rows_do_not_hold_may_come_later() -> None:
+    name = written({"messages": TURNS})
+    assert import_recipe(name, map={"assistant": "clerk"}).source.options["map"] == {"assistant": "clerk"}
+
+
+def test_missing_images_are_said_to_have_been_looked_for_somewhere(here: Path) -> None:
+    (here / "data").mkdir()
+    rows = [{"image": f"{number}.png", "conversations": ASKED} for number in range(2)]
+    name = written(*rows, name="data/a.jsonl")
+    with pytest.raises(BuildRefusedError, match="the images were looked for in data; --image-root names another"):
+        vlmdata.import_dataset(name, "out", workers=1)
+    (here / "photos").mkdir()
+    with pytest.raises(BuildRefusedError, match=r"looked for in data/\.\./photos; --image-root"):
+        vlmdata.import_dataset(name, "out", image_root="photos", workers=1)
+
+
+@pytest.mark.usefixtures("here")
+def test_of_other_faults_the_image_root_is_not_spoken(capfd: pytest.CaptureFixture[str]) -> None:
+    name = written({"image": "1.png", "conversations": ASKED}, {"conversations": ASKED})
+    assert run("import", name, "--out", "out") == 1
+    assert "image-root" not in capfd.readouterr().err
+
+
+def test_several_formats_are_named(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (here / "1.png").write_bytes(encoded(drawn(1)))
+    instruction = {"instruction": "What is it?", "output": "A mug."}
+    name = written(
+        {"image": "1.png", "conversations": ASKED},
+        instruction,
+        {
+            "contents": [
+                {"role": "user", "parts": [{"text": "Hello"}]},
+                {"role": "model", "parts": [{"text": "Hello."}]},
+            ]
+        },
+    )
+    assert run("import", name, "--out", "out") == 0
+    assert "format          auto: llava, sharegpt, gemini\n" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["build", "import"])
+def test_a_table_where_a_recipe_or_conversations_belong_is_sent_to_init(
+    here: Path, capfd: pytest.CaptureFixture[str], command: str
+) -> None:
+    (here / "u.csv").write_text("sku,title\nA,Mug\n", encoding="utf-8")
+    assert run(command, "u.csv", "--out", "out") == 2
+    assert "vlmdata init u.csv" in capfd.readouterr().err
+
+
+def test_validating_what_is_no_dataset_is_a_mistake_in_usage(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (here / "u.csv").write_text("sku\nA\n", encoding="utf-8")
+    (here / "empty").mkdir()
+    for path, said in (
+        ("nofolder", "nofolder: there is no such folder"),
+        ("u.csv", "u.csv: is a file; the folder of a built dataset was expected"),
+        ("empty", "empty: is no dataset that was built"),
+    ):
+        assert run("validate", path) == 2
+        assert said in capfd.readouterr().err
+    assert issubclass(NoDatasetError, ContractError)
+
+
+def test_a_dataset_whose_own_files_are_damaged_is_a_finding(here: Path) -> None:
+    (here / "made").mkdir()
+    (here / "made" / "dataset_dict.json").write_text("{", encoding="utf-8")
+    assert run("validate", "made") == 1
+
+
+def test_a_dataset_built_into_the_folder_is_not_read_as_conversations(here: Path) -> None:
+    for part in ("a", "b"):
+        (here / part).mkdir()
+        written({"id": part, "messages": TURNS}, name=f"{part}/rows.jsonl")
+    (here / ".cache").mkdir()
+    written({"id": "c", "messages": TURNS}, name=".cache/rows.jsonl")
+    first = vlmdata.import_dataset(".", "out", workers=1)
+    again = vlmdata.import_dataset(".", "out", replace=True, workers=1)
+    assert first.ledger.rows_used == 2
+    assert again.report == first.report
