@@ -128,6 +128,7 @@ class Scan:
                 if id(reference) not in started.keys:
                     key = started.keys[id(reference)] = image_key(reference)
                     self.verdicts.ask(key, reference)
+        self.verdicts.hand_on()
         return started
 
     def count_passed(self, rows: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from struct import Struct
@@ -11,8 +10,11 @@ from typing import Any
 import pyarrow as pa
 
 from vlmdata.blocks import notes_of, notes_text
-from vlmdata.image.verifying import Verified
+from vlmdata.image.verifying import Submit, Verified
 from vlmdata.record import Change, ImageInfo, ImageReference, Inspected, Location, Problem
+
+TOGETHER = 8
+"""Images that are handed to a thread at once: handing over, and waking up for an answer, cost time of their own."""
 
 PACKED = Struct("<32s16s8sqiiBB")
 """sha256, xxh3, dhash, size, width, height, the format's number, and whether there is a dhash."""
@@ -22,7 +24,7 @@ PACKED = Struct("<32s16s8sqiiBB")
 class Verdicts:
     """Verdicts by image key. A reference is verified once, whatever the number of rows that name it."""
 
-    submit: Callable[[ImageReference], Future[Verified]]
+    submit: Submit
     verified: int = 0
     _place: dict[bytes, int] = field(default_factory=dict)
     _packed: bytearray = field(default_factory=bytearray)
@@ -31,17 +33,28 @@ class Verdicts:
         default_factory=dict
     )
     _bad: dict[bytes, Problem] = field(default_factory=dict)
-    _pending: dict[bytes, Future[Verified]] = field(default_factory=dict)
+    _pending: dict[bytes, tuple[Future[list[Verified]], int]] = field(default_factory=dict)
+    _asked: dict[bytes, ImageReference] = field(default_factory=dict)
 
     def ask(self, key: bytes, reference: ImageReference) -> None:
-        """Have a reference verified, unless that was done, or is under way."""
-        if key not in self._place and key not in self._bad and key not in self._pending:
-            self._pending[key] = self.submit(reference)
+        """Have a reference verified, unless that was done, or is under way. A few are handed on at a time."""
+        if not any(key in known for known in (self._place, self._bad, self._pending, self._asked)):
+            self._asked[key] = reference
+            if len(self._asked) >= TOGETHER:
+                self.hand_on()
+
+    def hand_on(self) -> None:
+        """Hand on what was asked for and waits for company."""
+        if self._asked:
+            future = self.submit(list(self._asked.values()))
+            self._pending.update((key, (future, place)) for place, key in enumerate(self._asked))
+            self._asked.clear()
 
     def answer(self, key: bytes, reference: ImageReference) -> Verified:
         """The verdict on a reference that was asked about; waits for it."""
         if key in self._pending:
-            self._keep(key, reference, self._pending.pop(key).result())
+            future, place = self._pending.pop(key)
+            self._keep(key, reference, future.result()[place])
             self.verified += 1
         if key in self._bad:
             return Verified(problem=self._bad[key])

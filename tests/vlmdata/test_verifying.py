@@ -331,7 +331,7 @@ def test_pillows_warnings_reach_nobody_and_others_do(tmp_path: Path) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         with verifying(reader(tmp_path), workers=4) as submit:
-            for future in [submit(inline(odd[:length])) for length in range(8, len(odd), 100)]:
+            for future in [submit([inline(odd[:length])]) for length in range(8, len(odd), 100)]:
                 future.result()
     assert [str(found.message) for found in caught] == []
     assert warnings.filters == filters

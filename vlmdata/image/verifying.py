@@ -177,13 +177,21 @@ def open_reader(
     return Reader(originals=originals, images=images, spool=spool, known=known)
 
 
+Submit = Callable[[Sequence[ImageReference]], Future[list[Verified]]]
+"""From a few references to their verdicts, in the same order, once a thread has come to them."""
+
+
 @contextmanager
-def verifying(reader: Reader, workers: int) -> Iterator[Callable[[ImageReference], Future[Verified]]]:
-    """A function from a reference to its verdict to come. What has not started when this ends is dropped."""
+def verifying(reader: Reader, workers: int) -> Iterator[Submit]:
+    """A function from references to their verdicts to come. What has not started when this ends is dropped."""
+
+    def verdicts(references: Sequence[ImageReference]) -> list[Verified]:
+        return [reader.verdict(reference) for reference in references]
+
     pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="verify")
     with QUIET:
         try:
-            yield lambda reference: pool.submit(reader.verdict, reference)
+            yield lambda references: pool.submit(verdicts, references)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
