@@ -50,7 +50,7 @@ def main(out: Path) -> int:
         f"vlmdata build {shown(recipe)} --out {shown(dataset)} --replace",
         lambda: vlmdata.build(vlmdata.load_recipe(recipe), dataset, replace=True),
     )
-    print(indented(terminal_text(built.report, "products.csv", shown(dataset), problems=problems(built.report))))
+    print(indented(terminal_text(built.report, shown(dataset), problems=problems(built.report))))
     found = step("validate it", f"vlmdata validate {shown(dataset)}", lambda: vlmdata.validate(dataset))
     print(f"   {found.records} records, {found.images} images: {found.by_rule() or 'nothing wrong was found'}")
 

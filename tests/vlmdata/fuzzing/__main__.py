@@ -85,6 +85,8 @@ def _all(seed: int, numbers: range, processes: int) -> int:
 
 def _noted(result: Result, outcomes: Counter[str]) -> Result:
     outcomes[result.outcome] += 1
+    if result.outcome == "failed":
+        print(result, file=sys.stderr, flush=True)
     if outcomes.total() % SHOWN_EVERY == 0:
         print(f"{outcomes.total():,} …", file=sys.stderr, flush=True)
     return result
