@@ -9,6 +9,9 @@ import pytest
 # Before torch is imported: threads that spin while they wait take the processor from everything else.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# Before huggingface_hub is imported, which reads this once: no test may wait for a network that is not there.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Slow tests last, so that a mistake shows early."""

@@ -595,6 +595,7 @@ def test_the_cache_stands_in_the_users_own_folder(monkeypatch: pytest.MonkeyPatc
 def test_a_build_downloads_once_and_is_the_same_without_a_network(
     server: ImageServer, shop: Shop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.delenv("HF_HUB_OFFLINE")
     monkeypatch.setenv("VLMDATA_CACHE", str(tmp_path / "kept"))
     monkeypatch.setenv("VLMDATA_ALLOW_PRIVATE_ADDRESSES", "127.0.0.1")
     server.answers("/gone.jpg", 404)

@@ -12,7 +12,6 @@ import pytest
 
 from tests.vlmtrain.small_data import product_rows, save_dataset
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
