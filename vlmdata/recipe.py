@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from vlmdata.contract import CONTRACT
-from vlmdata.contract import schema as schema_of
 from vlmdata.errors import ConfigError, RecipeError
 from vlmdata.pixels import PIXEL_LIMIT
 from vlmdata.questions import benchmark_folder, zip_names
-from vlmdata.record import Problem
-from vlmdata.settings import Place, Settings, check, nearest, override, read_settings, refuse, to_dataclass
-from vlmdata.templates import TemplateError, compile_expression, compile_template
-
-IMAGES = "images"
-"""The word that stands for a row's images in a list of message parts."""
-
+from vlmdata.recipe_problems import conversation_problems, deeper_problems, first_source, listed, parts_of
+from vlmdata.settings import Settings, check, nearest, override, read_settings, refuse, to_dataclass
 
 SHIPPED = Path(__file__).parent / "recipes"
 """The recipes that come with vlmdata."""
 
 COMMON_KEYS = frozenset({"type", "path", "where", "limit", "nulls"})
 """What every type of source understands."""
-
-LONGEST_NAME, LONGEST_PATH = 255, 4_000
-"""The most bytes of a file's name, and about those of a path, that operating systems take."""
 
 NO_RECIPES = frozenset(
     {
@@ -40,9 +30,6 @@ NO_RECIPES = frozenset(
 
 FOLDER_SOURCES = ("image_folder",)
 """Sources whose path is the folder that their images are in."""
-
-WITH_OWN_CONVERSATIONS = ("conversations", "multi_image", "mmiu")
-"""Sources whose rows are conversations or questions already, so that a recipe has no templates for them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,9 +159,9 @@ def load_recipe(path: str | Path, set: Mapping[str, Any] | None = None) -> Recip
         raise ConfigError(f"{path}: is no recipe; to make one from it: vlmdata init {path.as_posix()}")
     settings, folder = shipped_recipe(path) or (read_settings(path), path.parent)
     settings = override(settings, set or {})
-    problems = [*check(settings, "recipe.v1"), *_conversation_problems(settings)]
+    problems = [*check(settings, "recipe.v1"), *conversation_problems(settings)]
     refuse(settings.source, sorted(problems, key=lambda problem: (problem.line, problem.field)), RecipeError)
-    refuse(settings.source, sorted(_deeper_problems(settings), key=lambda problem: problem.line), RecipeError)
+    refuse(settings.source, sorted(deeper_problems(settings), key=lambda problem: problem.line), RecipeError)
     return _recipe(settings, folder)
 
 
@@ -197,8 +184,8 @@ def shipped_recipe(name: Path) -> tuple[Settings, Path] | None:
 def recipe_from(data: Mapping[str, Any], folder: str | Path = ".") -> Recipe:
     """A recipe from plain data, as a program or a manifest holds it. Raises RecipeError."""
     settings = Settings(source="recipe", data=dict(data))
-    refuse(settings.source, [*check(settings, "recipe.v1"), *_conversation_problems(settings)], RecipeError)
-    refuse(settings.source, _deeper_problems(settings), RecipeError)
+    refuse(settings.source, [*check(settings, "recipe.v1"), *conversation_problems(settings)], RecipeError)
+    refuse(settings.source, deeper_problems(settings), RecipeError)
     return _recipe(settings, Path(folder))
 
 
@@ -206,12 +193,12 @@ def _recipe(settings: Settings, folder: Path) -> Recipe:
     data = dict(settings.data)
     images = dict(data.get("images", {}))
     images["roots"] = [
-        str(folder / root) for root in _listed(images.pop("root", _default_roots(data["source"], folder)))
+        str(folder / root) for root in listed(images.pop("root", _default_roots(data["source"], folder)))
     ]
-    images["places"] = [_image_place(entry) for entry in _listed(images.pop("from", []))]
+    images["places"] = [_image_place(entry) for entry in listed(images.pop("from", []))]
     split = dict(data.get("split", {"train": 1.0}))
     seed = split.pop("seed", 0)
-    conversations = [{**entry, "user": _parts(entry["user"])} for entry in data.get("conversations", [])]
+    conversations = [{**entry, "user": parts_of(entry["user"])} for entry in data.get("conversations", [])]
     plain = {**data, "source": _source(data["source"], folder), "images": images, "conversations": conversations}
     plain["network"] = [] if data.get("network", "none") == "none" else data["network"]
     plain["split"] = {"shares": {name: float(share) for name, share in split.items()}, "seed": seed}
@@ -237,12 +224,6 @@ def _source(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     return {**common, "options": options}
 
 
-def _first_source(source: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The source that rejected rows were first read from, where the recipe says it; else the source itself."""
-    first = source.get("of") if source.get("type") == "rejected" else None
-    return first if isinstance(first, dict) else source
-
-
 def as_first_read(recipe: Recipe) -> Recipe:
     """The recipe as the converter needs it: of rejected rows, with the source that they were first read from."""
     source = recipe.source
@@ -258,159 +239,15 @@ def _default_roots(source: Mapping[str, Any], folder: Path) -> list[str]:
 
     A benchmark's are in its folder, where somebody unpacked them, and in the zips there.
     """
-    source = _first_source(source)
+    source = first_source(source)
     if source["type"] == "mmiu":
         place = benchmark_folder(Path(source["path"]))
         return [str(place), *(str(place / name) for name in zip_names(folder / place))]
     return [str(source["path"]) if source["type"] in FOLDER_SOURCES else "."]
 
 
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
 def _image_place(entry: Any) -> dict[str, Any]:
     return {"column": entry} if isinstance(entry, str) else dict(entry)
-
-
-def _parts(user: str | list[str]) -> list[str]:
-    """A user turn's parts: a plain text has the row's images before it."""
-    return [IMAGES, user] if isinstance(user, str) else user
-
-
-def _deeper_problems(settings: Settings) -> list[Problem]:
-    """What a schema can't say: templates that don't compile, shares that don't add up, images used without a source."""
-    data = settings.data
-    found = [
-        *_rejected_twice(settings),
-        *_path_problems(settings),
-        *_dialect_problems(settings),
-        *_image_place_problems(settings),
-    ]
-    found += [*_template_problems(settings), *_split_problems(settings)]
-    has_images = bool(data.get("images", {}).get("from"))
-    for index, conversation in enumerate(data.get("conversations", [])):
-        count = _parts(conversation["user"]).count(IMAGES)
-        place: Place = ("conversations", index, "user")
-        if has_images and count == 0:
-            message = "the row's images are not in this turn"
-            found.append(settings.problem(place, message, rule="recipe.images", hint="put `images` into the list"))
-        if not has_images and count and isinstance(conversation["user"], list):
-            message = "there are no images: the recipe has no images.from"
-            found.append(settings.problem(place, message, rule="recipe.images", hint="name the image columns"))
-        if count > 1:
-            message = f"`images` stands {count} times in one turn"
-            found.append(settings.problem(place, message, rule="recipe.images", hint="put it in once"))
-    return found
-
-
-def has_own_conversations(source: Mapping[str, Any]) -> bool:
-    """Whether a source's rows are conversations already: by its type, or by the `format` of a Hub dataset."""
-    source = _first_source(source)
-    kind = source.get("type")
-    return kind in WITH_OWN_CONVERSATIONS or (kind == "hub" and "format" in source)
-
-
-def _conversation_problems(settings: Settings) -> Iterator[Problem]:
-    """Templates where the rows are conversations already, and none where they are needed."""
-    data = settings.data
-    source = data.get("source")
-    if isinstance(source, dict) and has_own_conversations(source):
-        kind = _first_source(source)["type"]
-        for key in ("conversations", "clean"):
-            if key in data:
-                message = f"source.type {kind!r} makes its own conversations"
-                yield settings.problem((key,), message, rule="recipe.conversations", hint=f"take `{key}` out")
-        if isinstance(data.get("images"), dict) and "from" in data["images"]:
-            message = f"source.type {kind!r} knows its own images"
-            yield settings.problem(("images", "from"), message, rule="recipe.conversations", hint="take it out")
-    elif "conversations" not in data:
-        hint = schema_of("recipe.v1")["properties"]["conversations"]["description"]
-        yield settings.problem((), "'conversations' is missing", rule="settings.missing_key", hint=hint)
-
-
-def _image_place_problems(settings: Settings) -> Iterator[Problem]:
-    """Globs and folders that are no templates."""
-    entries = _listed(settings.data.get("images", {}).get("from", []))
-    for index, entry in enumerate(entries):
-        for key in ("glob", "folder"):
-            if isinstance(entry, dict) and key in entry:
-                yield from _compiled(settings, ("images", "from", index, key), entry[key], compile_template)
-
-
-def _rejected_twice(settings: Settings) -> Iterator[Problem]:
-    """A rejected.jsonl that is said to be of another: in both are rows of the first recipe's source."""
-    if _first_source(settings.data["source"]).get("type") == "rejected" and "of" in settings.data["source"]:
-        message = "'rejected' is not where the rows were read from first"
-        hint = "write the source of the recipe that read them first, such as {type: csv, path: products.csv}"
-        yield settings.problem(("source", "of", "type"), message, rule="recipe.rejected", hint=hint)
-
-
-def _path_problems(settings: Settings) -> Iterator[Problem]:
-    """Texts that no file can be called, on which the operating system would give up in words of its own."""
-    roots = settings.data.get("images", {}).get("root", [])
-    places: list[tuple[Place, str]] = [(("images", "root"), root) for root in _listed(roots)]
-    source = settings.data["source"]
-    places += [(("source", key), source.get(key, "")) for key in ("path", "dataset")]
-    places += [(("source", "of", key), source.get("of", {}).get(key, "")) for key in ("path", "dataset")]
-    for place, path in places:
-        if not _can_be_a_path(path):
-            shown = repr(path) if len(path) < 80 else f"{path[:60]!r} … ({len(path):,} characters)"
-            yield settings.problem(place, f"found {shown}, which no file can be called", rule="recipe.path")
-
-
-def _can_be_a_path(path: str) -> bool:
-    try:
-        steps = os.fsencode(path).replace(b"\\", b"/").split(b"/")
-    except UnicodeEncodeError:
-        return False
-    return "\0" not in path and len(path) <= LONGEST_PATH and all(len(step) <= LONGEST_NAME for step in steps)
-
-
-def _dialect_problems(settings: Settings) -> Iterator[Problem]:
-    """A delimiter or quote that no row could be read with."""
-    source = settings.data["source"]
-    for key in ("delimiter", "quote"):
-        if source.get(key) in {"\n", "\r", "\0"}:
-            yield settings.problem(("source", key), f"found {source[key]!r}, which ends a line or a file")
-    if source.get("quote", '"') == source.get("delimiter", ","):
-        yield settings.problem(("source", "quote"), "is the delimiter too", hint='"" where cells are not quoted')
-
-
-def _template_problems(settings: Settings) -> list[Problem]:
-    found = []
-    where = settings.data["source"].get("where")
-    if where is not None:
-        found += _compiled(settings, ("source", "where"), where, compile_expression)
-    for index, conversation in enumerate(settings.data.get("conversations", [])):
-        place: Place = ("conversations", index)
-        for key in ("system", "assistant"):
-            if key in conversation:
-                found += _compiled(settings, (*place, key), conversation[key], compile_template)
-        for text in _parts(conversation["user"]):
-            found += _compiled(settings, (*place, "user"), text, compile_template)
-        for name, text in conversation.get("tags", {}).items():
-            found += _compiled(settings, (*place, "tags", name), text, compile_template)
-    return found
-
-
-def _compiled(settings: Settings, place: Place, text: str, compiler: Any) -> list[Problem]:
-    try:
-        compiler(text)
-    except TemplateError as error:
-        return [settings.problem(place, error.message, rule="recipe.template", hint=error.hint)]
-    return []
-
-
-def _split_problems(settings: Settings) -> list[Problem]:
-    shares = {name: share for name, share in settings.data.get("split", {}).items() if name != "seed"}
-    if "split" in settings.data and not shares:
-        return [settings.problem(("split",), "names no split", rule="recipe.split", hint="for example `train: 1.0`")]
-    total = sum(shares.values())
-    if shares and abs(total - 1) > 1e-6:
-        message = f"the shares add up to {total:g}, expected 1"
-        return [settings.problem(("split",), message, rule="recipe.split", hint="for example 0.8, 0.1 and 0.1")]
-    return []
 
 
 def portable(recipe: Recipe) -> dict[str, Any]:

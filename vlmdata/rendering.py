@@ -15,7 +15,8 @@ from vlmdata.dataset import read_manifest
 from vlmdata.errors import ConfigError, ContractError
 from vlmdata.image.names import ImageReferenceError
 from vlmdata.image.verifying import Reader, open_reader
-from vlmdata.recipe import IMAGES, ConversationTemplate, ImagePlace, Recipe, recipe_from
+from vlmdata.recipe import ConversationTemplate, ImagePlace, Recipe, recipe_from
+from vlmdata.recipe_problems import IMAGES
 from vlmdata.record import Message, Problem
 from vlmdata.settings import nearest
 from vlmdata.templates import TemplateError, compile_template, known_value

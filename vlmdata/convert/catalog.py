@@ -11,7 +11,8 @@ from typing import Any
 from vlmdata.convert.cleaning import cleaned
 from vlmdata.convert.image_references import ImageValueError, place_name, references
 from vlmdata.protocols import Tools
-from vlmdata.recipe import IMAGES, ConversationTemplate, Recipe
+from vlmdata.recipe import ConversationTemplate, Recipe
+from vlmdata.recipe_problems import IMAGES
 from vlmdata.record import (
     Conversation,
     ImageReference,

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -170,9 +170,9 @@ def shared_stage(
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         own = FileLock(hidden(out, f".lock.{name}"), timeout=0)
-        with _whole(out, SECONDS_TO_BEGIN):
-            own.acquire()
-            try:
+        with ExitStack() as held:
+            with _whole(out, SECONDS_TO_BEGIN):
+                held.enter_context(own)
                 _refuse_existing(out, replace=True)
                 if not fits(stage):
                     own.release()
@@ -181,14 +181,8 @@ def shared_stage(
                     stage.clear()
                 stage.begin()
                 begin(stage)
-            except BaseException:
-                own.release()
-                raise
-        try:
+            held.callback(Path(own.lock_file).unlink, missing_ok=True)
             yield stage
-        finally:
-            Path(own.lock_file).unlink(missing_ok=True)
-            own.release()
     except Timeout as error:
         if error.lock_file.endswith(name):
             raise OutputError(f"{out}: shard {name} is at work already") from None
