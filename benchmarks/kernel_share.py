@@ -23,6 +23,8 @@ from PIL import Image
 
 OPTIONS = {"min_height": 1, "min_width": 1, "min_factor": 8, "fastdct": True, "fastupsample": True, "strict": True}
 
+OUT = "ours"
+
 
 def kernel(path: Path) -> tuple[str, bytes]:
     """sha256 and dhash of one file, read and strictly decoded at 1/8 of its size."""
@@ -41,12 +43,15 @@ def kernel_alone(photos: list[Path], workers: int) -> None:
 
 
 def build(folder: Path, workers: int) -> None:
-    """The whole build, with its output thrown away behind it."""
+    """The whole build."""
     import vlmdata
 
-    out = folder / "ours"
-    vlmdata.build(vlmdata.load_recipe(folder / "recipe.yaml"), out, workers=workers)
-    shutil.rmtree(out)
+    vlmdata.build(vlmdata.load_recipe(folder / "recipe.yaml"), folder / OUT, workers=workers)
+
+
+def clear(folder: Path) -> None:
+    """Throw away what a build has written."""
+    shutil.rmtree(folder / OUT, ignore_errors=True)
 
 
 def main(images: int = 3_000, turns: int = 3) -> None:
@@ -55,6 +60,7 @@ def main(images: int = 3_000, turns: int = 3) -> None:
         folder = Path(name)
         photos = make_catalog(folder, images)
         build(folder, 2)
+        clear(folder)
         rates = in_turn(
             {
                 "kernel, 2 threads": (images, lambda _: kernel_alone(photos, 2)),
@@ -63,6 +69,7 @@ def main(images: int = 3_000, turns: int = 3) -> None:
                 "build, 1 worker": (images, lambda _: build(folder, 1)),
             },
             turns,
+            lambda: clear(folder),
         )
     print(f"{machine()}; {images:,} JPEG files, medians of {turns} turns")
     for side, rate in rates.items():

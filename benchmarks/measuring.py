@@ -31,13 +31,17 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def in_turn(sides: Mapping[str, tuple[int, Callable[[int], object]]], turns: int) -> dict[str, float]:
+def in_turn(
+    sides: Mapping[str, tuple[int, Callable[[int], object]]], turns: int, clear: Callable[[], object] = lambda: None
+) -> dict[str, float]:
     """The median rate of each side, things a second, all of them run one after the other in each turn.
 
     A side is the number of things that it works on, and the work, which is given the number of the turn.
+    `clear` throws away what a side has left; that is not timed.
     """
     rates: dict[str, list[float]] = {name: [] for name in sides}
     for turn in range(turns):
         for name, (things, work) in sides.items():
             rates[name].append(things / seconds(lambda work=work, turn=turn: work(turn)))  # type: ignore[misc]
+            clear()
     return {name: statistics.median(found) for name, found in rates.items()}

@@ -77,6 +77,21 @@ class Check(Protocol):
         ...
 
 
+class DatasetCheck(Protocol):
+    """A look at a whole dataset. It is shown every batch and says at the end what it found.
+
+    What it keeps of each row must be small (a few numbers or a hash), since a dataset may have a hundred million.
+    """
+
+    def see(self, split: str, batch: pa.RecordBatch) -> None:
+        """Look at a batch of a split, in the columns of `corpus.corpus_schema`."""
+        ...
+
+    def findings(self) -> Iterable[Problem]:
+        """What was found, once all has been seen."""
+        ...
+
+
 class Reporter(Protocol):
     """One rendering of a result."""
 

@@ -183,6 +183,6 @@ def dhash_of(grey: Image.Image) -> str:
     The picture is shrunk to 9 x 8 by area; each bit says whether a pixel is darker than its right neighbour
     (N. Krawetz, "Kind of Like That", 2013).
     """
-    small = np.asarray(grey.resize((DHASH_SIDE + 1, DHASH_SIDE), Image.Resampling.BOX), dtype=np.int16)
-    bits = np.packbits(small[:, 1:] > small[:, :-1])
-    return bytes(bits.tobytes()).hex()
+    small = grey.resize((DHASH_SIDE + 1, DHASH_SIDE), Image.Resampling.BOX).tobytes()
+    rows = np.frombuffer(small, np.uint8).reshape(DHASH_SIDE, DHASH_SIDE + 1)
+    return np.packbits(rows[:, 1:] > rows[:, :-1]).tobytes().hex()

@@ -148,8 +148,10 @@ def bare_name(name: str, image_format: str) -> str:
 
     An ending of another image format is left, as the source named it.
     """
-    last = re.split(r"[/\\]", name)[-1]
-    kept = "".join(character for character in last if character.isprintable()).strip().lstrip(":")
+    kept = re.split(r"[/\\]", name)[-1]
+    if not kept.isprintable():
+        kept = "".join(character for character in kept if character.isprintable())
+    kept = kept.strip().lstrip(":")
     if kept in {"", ".", ".."}:
         kept = f"image{ENDINGS.get(image_format, ('',))[0]}"
     while len(kept.encode("utf-8", "replace")) > LONGEST_NAME:

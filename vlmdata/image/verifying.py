@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from vlmdata.image.inspecting import Examined, Known, examine, fingerprint
 from vlmdata.image.names import ENDINGS, ImageReferenceError, bare_name, renamed
 from vlmdata.image.reading import Download, Original, Originals, open_roots, reference_shown
 from vlmdata.image.spool import Spool
-from vlmdata.image.traits import WORDS, warning
+from vlmdata.image.traits import WORDS, Trait, warning
 from vlmdata.image.treating import Treated, is_asked_for, treat
 from vlmdata.pixels import QUIET, FaultKind, PixelError
 from vlmdata.recipe import ImagesConfig
@@ -37,6 +38,8 @@ RULES: dict[FaultKind, str] = {
     "truncated": "images.truncated",
     "corrupt": "images.corrupt",
 }
+
+TURN_SECONDS = 0.0005
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,10 +129,9 @@ class Reader:
         if self.spool is not None and (inline or treated.encoded_anew):
             location = self.spool.add(treated.data)
         traits = treated.examined.traits | (examined.traits & {"animated"})
-        shown = reference_shown(reference)
         return Verified(
             image=replace(treated.examined.image, name=_name(original, treated), location=location),
-            warnings=tuple(warning(trait, shown) for trait in WORDS if trait in traits),
+            warnings=_warnings(traits, reference) if traits else (),
             changes=original.changes + treated.changes,
         )
 
@@ -143,6 +145,11 @@ class Reader:
         except ImageReferenceError as error:
             message = f"{reference_shown(reference)} {error.message}"
             raise ImageReferenceError(error.rule, message, error.hint) from None
+
+
+def _warnings(traits: frozenset[Trait], reference: ImageReference) -> tuple[Problem, ...]:
+    shown = reference_shown(reference)
+    return tuple(warning(trait, shown) for trait in WORDS if trait in traits)
 
 
 def _name(original: Original, treated: Treated) -> str:
@@ -182,6 +189,21 @@ Submit = Callable[[Sequence[ImageReference]], Future[list[Verified]]]
 
 
 @contextmanager
+def quick_turns() -> Iterator[None]:
+    """Let threads take turns at the interpreter ten times as often as they would.
+
+    A thread that decodes needs the interpreter for moments between its calls. With the usual turns of 5 ms it waits
+    as long as a whole picture takes, whenever the thread that converts rows is busy.
+    """
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(min(TURN_SECONDS, before))
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+@contextmanager
 def verifying(reader: Reader, workers: int) -> Iterator[Submit]:
     """A function from references to their verdicts to come. What has not started when this ends is dropped."""
 
@@ -189,7 +211,7 @@ def verifying(reader: Reader, workers: int) -> Iterator[Submit]:
         return [reader.verdict(reference) for reference in references]
 
     pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="verify")
-    with QUIET:
+    with QUIET, quick_turns():
         try:
             yield lambda references: pool.submit(verdicts, references)
         finally:

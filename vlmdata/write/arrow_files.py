@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,11 +43,37 @@ def write_shard(folder: Path, shard: OutputShard, index: Index, sizes: Sizes, re
     """
     path = folder / shard.split / shard.file
     schema = stored_schema()
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
-        for rows in bounded(shard.positions, sizes, BATCH_BYTES, BATCH_ROWS):
-            writer.write_batch(record_batch(index, rows, read, schema))
+    with path.open("wb", buffering=0) as file:
+        hashed = Hashed(file)
+        sink = pa.BufferedOutputStream(pa.PythonFile(hashed, "w"), 1 << 16)
+        with sink, pa.ipc.new_stream(sink, schema) as writer:
+            for rows in bounded(shard.positions, sizes, BATCH_BYTES, BATCH_ROWS):
+                writer.write_batch(record_batch(index, rows, read, schema))
     name = f"{shard.split}/{shard.file}"
-    return WrittenFile(name=name, rows=len(shard.positions), bytes=path.stat().st_size, xxh3=file_hash(path))
+    return WrittenFile(name=name, rows=len(shard.positions), bytes=hashed.size, xxh3=hashed.digest.hexdigest())
+
+
+class Hashed(io.RawIOBase):
+    """A file being written, and the xxh3-128 of what was written."""
+
+    def __init__(self, file: io.FileIO) -> None:
+        super().__init__()
+        self.digest = xxhash.xxh3_128()
+        self.size = 0
+        self._file = file
+
+    def writable(self) -> bool:
+        """Yes."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Write all of the bytes. Raises OSError where the disk does not take them."""
+        left = memoryview(data).cast("B")
+        self.digest.update(left)
+        self.size += len(left)
+        while left:
+            left = left[self._file.write(left) :]
+        return len(data)
 
 
 def file_hash(path: Path) -> str:

@@ -1,0 +1,56 @@
+"""Which rules are looked for, how bad each is, and where its thresholds lie, as a team has settled it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from vlmdata.record import Problem, Severity
+from vlmdata.rules import matching_rules, rulebook
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckSettings:
+    """Settings of the checks. Without any, every rule is looked for but those in preview.
+
+    `select` and `ignore` are ids, families or `all`; what stands in both is ignored. A preview rule is looked for where
+    `preview` is set, or `select` has its own id.
+    """
+
+    select: tuple[str, ...] = ("all",)
+    ignore: tuple[str, ...] = ()
+    preview: bool = False
+    severities: Mapping[str, Severity] = field(default_factory=dict)
+    thresholds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    def wants(self, name: str) -> bool:
+        """Whether a rule is looked for. A rule that the rulebook does not know, such as a plug-in's, is."""
+        if any(name == selector or name in matching_rules(selector) for selector in self.ignore):
+            return False
+        known = rulebook().get(name)
+        if known is None or name in self.select:
+            return True
+        if known.preview and not self.preview:
+            return False
+        return any(name in matching_rules(selector) for selector in self.select)
+
+    def severity(self, name: str, said: Severity = "error") -> Severity:
+        """How bad a rule's findings are: as settled here, else as the rulebook has it, else as the finding `said`."""
+        if name in self.severities:
+            return self.severities[name]
+        known = rulebook().get(name)
+        return known.severity if known is not None else said
+
+    def threshold(self, name: str, key: str) -> float:
+        """A threshold of a rule: as settled here, else as the rulebook has it."""
+        return self.thresholds.get(name, {}).get(key, rulebook()[name].thresholds[key])
+
+    def applied(self, problems: Iterable[Problem]) -> Iterator[Problem]:
+        """The problems that are wanted, each as bad as it is settled here."""
+        for problem in problems:
+            if self.wants(problem.rule):
+                severity = self.severity(problem.rule, problem.severity)
+                yield problem if severity == problem.severity else replace(problem, severity=severity)
+
+
+DEFAULT = CheckSettings()

@@ -1,0 +1,65 @@
+"""Every rule that vlmdata may name: what it finds, how bad that is, why it matters and what to do about it.
+
+The rulebook is a folder of YAML files, one for each family of rules. Documentation, SARIF and settings read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from vlmdata.record import Severity
+from vlmdata.settings import nearest
+
+RULEBOOK = Path(__file__).parent / "rulebook"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One rule. `severity` is what it has unless a team's settings give another, and `thresholds` likewise.
+
+    A rule in `preview` is new: it is looked for only where settings ask for it, so that an upgrade breaks nobody's CI.
+    `summary` says in one line what it finds, `why` what would happen otherwise, `fix` what to do.
+    """
+
+    id: str
+    severity: Severity
+    summary: str
+    why: str
+    fix: str
+    preview: bool = False
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+
+
+@cache
+def rulebook() -> Mapping[str, Rule]:
+    """All rules by id, in the order of their ids."""
+    found: dict[str, Rule] = {}
+    for file in sorted(RULEBOOK.glob("*.yaml")):
+        entries: dict[str, dict[str, Any]] = yaml.safe_load(file.read_text(encoding="utf-8"))
+        for name, entry in entries.items():
+            if name in found:
+                raise ValueError(f"{file.name}: the rule {name!r} stands twice in the rulebook")
+            found[name] = Rule(id=name, **entry)
+    return dict(sorted(found.items()))
+
+
+def rule(name: str) -> Rule:
+    """The rule of an id. Raises KeyError, with the nearest one, where there is none."""
+    known = rulebook()
+    if name not in known:
+        raise KeyError(f"there is no rule {name!r}; {nearest(name, list(known)) or 'vlmdata rule lists them'}")
+    return known[name]
+
+
+def matching_rules(selector: str) -> frozenset[str]:
+    """The rules that a selector names: a rule's id, a family (`text`, `text.`), or `all`; none where it names none."""
+    if selector == "all":
+        return frozenset(rulebook())
+    family = selector.removesuffix(".*").removesuffix(".")
+    return frozenset(name for name in rulebook() if name == selector or name.partition(".")[0] == family)
