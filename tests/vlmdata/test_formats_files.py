@@ -200,6 +200,12 @@ def test_a_dataset_info_that_names_no_rows_is_refused(folder: Path, info: Any, d
         imported(with_info(folder, info), dataset=dataset)
 
 
+def test_a_dataset_info_with_a_file_name_that_no_disk_can_hold_is_refused(folder: Path) -> None:
+    info = {"a": {"file_name": "x" * 4_000}, "b": {"file_name": "y\0"}}
+    with pytest.raises(SourceError, match="no entry's file is here"):
+        imported(with_info(folder, info))
+
+
 def test_a_dataset_info_that_nests_without_end_is_refused(folder: Path) -> None:
     with_info(folder)
     (folder / "dataset_info.json").write_text("[" * 100_000, encoding="utf-8")

@@ -63,5 +63,5 @@ def build_log(ledger: Ledger, *, workers: int, seconds: float) -> dict[str, Any]
 
 
 def write_json(path: Path, data: Any) -> None:
-    """JSON as a person reads it, with a line's end at the end."""
-    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    """JSON as a person reads it, with a line's end at the end. Half a character, which UTF-8 has not, is escaped."""
+    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", errors="backslashreplace")
