@@ -24,3 +24,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write what each folder of samples/good and samples/bad prints now into its expected.txt; read the diff",
     )
+    parser.addoption(
+        "--rewrite-rules",
+        action="store_true",
+        help="write the pages of docs/rules from the rulebook and the samples; read the diff",
+    )

@@ -13,6 +13,7 @@ from vlmdata.version import __version__
 if TYPE_CHECKING:
     from vlmdata.contract import schema
     from vlmdata.dataset import open_dataset as open
+    from vlmdata.dataset_page import write_report
     from vlmdata.drafting import draft_recipe
     from vlmdata.drafting_plain import Draft
     from vlmdata.importing import import_dataset
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from vlmdata.record import Problem, Rejection
     from vlmdata.rendering import Prompt, render
     from vlmdata.sharing import build_shard, join
-    from vlmdata.validation import ValidationResult, validate
+    from vlmdata.splitting import SplitResult, split
+    from vlmdata.validation import validate
+    from vlmdata.validation_result import ValidationResult
 
 _HOMES = {
     "BuildResult": "pipeline:BuildResult",
@@ -32,7 +35,8 @@ _HOMES = {
     "Prompt": "rendering:Prompt",
     "Recipe": "recipe:Recipe",
     "Rejection": "record:Rejection",
-    "ValidationResult": "validation:ValidationResult",
+    "ValidationResult": "validation_result:ValidationResult",
+    "SplitResult": "splitting:SplitResult",
     "build": "pipeline:build",
     "build_shard": "sharing:build_shard",
     "draft_recipe": "drafting:draft_recipe",
@@ -42,7 +46,9 @@ _HOMES = {
     "open": "dataset:open_dataset",
     "render": "rendering:render",
     "schema": "contract:schema",
+    "split": "splitting:split",
     "validate": "validation:validate",
+    "write_report": "dataset_page:write_report",
 }
 
 __all__ = [
@@ -53,6 +59,7 @@ __all__ = [
     "Prompt",
     "Recipe",
     "Rejection",
+    "SplitResult",
     "ValidationResult",
     "__version__",
     "build",
@@ -64,7 +71,9 @@ __all__ = [
     "open",
     "render",
     "schema",
+    "split",
     "validate",
+    "write_report",
 ]
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vlmdata.commands import building, drafting, looking_up, validating
+from vlmdata.commands import building, drafting, looking_up, reporting, splitting, validating
 from vlmdata.terminal import exit_code_of, say
 
 app = typer.Typer(
@@ -36,8 +36,11 @@ app.command()(drafting.init)
 app.command()(building.build)
 app.command(name="import")(building.import_)
 app.command()(validating.validate)
+app.command()(reporting.report)
 app.command()(looking_up.schema)
+app.command()(looking_up.rule)
 app.command()(building.join)
+app.command()(splitting.split)
 
 
 def main(command: Callable[[], Any] = app) -> None:

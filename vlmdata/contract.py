@@ -15,7 +15,17 @@ if TYPE_CHECKING:
     from datasets import Features
 
 CONTRACT = "record.v1"
-SCHEMAS = ("record.v1", "recipe.v1", "manifest.v1", "problem.v1", "report.v1", "run.v1", "results.v1")
+SCHEMAS = (
+    "record.v1",
+    "recipe.v1",
+    "manifest.v1",
+    "problem.v1",
+    "report.v1",
+    "run.v1",
+    "results.v1",
+    "settings.v1",
+    "findings.v1",
+)
 
 
 @cache

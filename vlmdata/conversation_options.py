@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vlmdata.errors import SourceError
+from vlmdata.recipe_problems import can_be_a_path
 from vlmdata.settings import nearest
 
 AUTO = "auto"
@@ -117,6 +118,8 @@ def _is_here(file: Path, entry: Mapping[str, Any]) -> bool:
 def _inside(file: Path, name: str) -> Path:
     if Path(name).is_absolute() or ".." in Path(name.replace("\\", "/")).parts:
         raise SourceError(f"{file.name}: file_name {name!r} leads out of the folder; name the file itself")
+    if not can_be_a_path(name):
+        raise SourceError(f"{file.name}: file_name {name[:60]!r} … can be no file's name; name the file itself")
     return file.parent / name
 
 

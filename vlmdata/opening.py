@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from vlmdata.check_settings import DEFAULT, CheckSettings
 from vlmdata.earlier import known_images
 from vlmdata.errors import SourceError
 from vlmdata.image.spool import FileSpool
@@ -30,15 +31,24 @@ def refuse_odd_names(source: Source) -> None:
 
 
 @contextmanager
-def reader_of(recipe: Recipe, *, spool: Path, earlier: Path | None = None) -> Iterator[Reader]:
+def reader_of(
+    recipe: Recipe,
+    *,
+    spool: Path,
+    earlier: Path | None = None,
+    offline: bool = False,
+    settings: CheckSettings = DEFAULT,
+) -> Iterator[Reader]:
     """A reader that may download what the recipe's `network` lists, puts bytes aside in the folder `spool`, and takes
-    from the dataset `earlier` what is known of images that it holds too."""
+    from the dataset `earlier` what is known of images that it holds too. `offline`: of what is on the network it reads
+    only what was kept. `settings` say what is to be warned of."""
     with ExitStack() as opened:
         download = None
         if recipe.network:
-            from vlmdata.image.download import open_downloader
+            from vlmdata.image.download import OFFLINE_VARIABLES, open_downloader
 
-            downloader = open_downloader(recipe.network, byte_limit=recipe.images.byte_limit, environ=os.environ)
+            environ = {**os.environ, OFFLINE_VARIABLES[0]: "1"} if offline else os.environ
+            downloader = open_downloader(recipe.network, byte_limit=recipe.images.byte_limit, environ=environ)
             download = opened.enter_context(downloader)
         known = known_images(earlier) if earlier is not None and recipe.images.verify == "full" else None
-        yield open_reader(recipe.images, spool=FileSpool(spool), download=download, known=known)
+        yield open_reader(recipe.images, spool=FileSpool(spool), download=download, known=known, settings=settings)

@@ -8,7 +8,7 @@ import time
 from array import array
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,23 +16,26 @@ from typing import Any
 import xxhash
 
 from vlmdata.assigning import Assignment
+from vlmdata.confirming import Likeness
 from vlmdata.convert.catalog import column_hint, columns_missing
 from vlmdata.engine import Engine, engine_named
 from vlmdata.errors import BuildRefusedError, OutputError, RecipeError, VlmError
 from vlmdata.gathering import Gathered, Gathering
 from vlmdata.image.folder import ImageReferenceError
 from vlmdata.index import CONVERSATIONS, Index
+from vlmdata.index_rows import IndexRows, Look, find_likeness
 from vlmdata.journal import Journal, scan_key
 from vlmdata.ledger import Ledger
-from vlmdata.opening import refuse_missing_roots, refuse_odd_names
+from vlmdata.opening import reader_of, refuse_missing_roots, refuse_odd_names
 from vlmdata.progress import Progress, Watch, nobody
 from vlmdata.protocols import Source
 from vlmdata.recipe import Recipe
 from vlmdata.record import Change, Problem, Rejection, rejection_dict, rejection_from
 from vlmdata.reports.build_report import Findings, build_report, size_words, source_name
+from vlmdata.reports.html_report import write_page
 from vlmdata.settings import refuse
 from vlmdata.source import open_source
-from vlmdata.tasks import Job, finished
+from vlmdata.tasks import Job, finished, original
 from vlmdata.write.arrow_files import WrittenFile, file_hash, write_split_metadata, write_splits_file
 from vlmdata.write.card import dataset_card
 from vlmdata.write.manifest import build_log, manifest, write_json
@@ -212,7 +215,8 @@ def gather(work: Build, quarantine: Quarantine) -> tuple[Index, Gathered]:
 
 def _count_rejection(work: Build, rejection: Rejection) -> None:
     work.ledger.rejected_by_rule.update(rejection.rules)
-    work.findings.add(rejection.problems)
+    named = (problem if problem.id else replace(problem, id=rejection.id) for problem in rejection.problems)
+    work.findings.add(named, rejecting=True)
 
 
 def assign(work: Build, index: Index, gathered: Gathered, quarantine: Quarantine) -> dict[str, array[int]]:
@@ -222,8 +226,18 @@ def assign(work: Build, index: Index, gathered: Gathered, quarantine: Quarantine
         _count_rejection(work, rejection)
         quarantine.write(rejection_dict(rejection))
 
+    def likeness(rows: IndexRows, index: Index) -> Likeness:
+        opened = reader_of(work.recipe, spool=work.journal.spool, offline=work.job.offline)
+        look = Look(workers=work.job.workers, folder=work.stage.work, pixel_limit=work.recipe.images.pixel_limit)
+        return find_likeness(rows, index, opened, original, look)
+
     assignment = Assignment(
-        recipe=work.recipe, source=work.source, ledger=work.ledger, findings=work.findings, reject=reject
+        recipe=work.recipe,
+        source=work.source,
+        ledger=work.ledger,
+        findings=work.findings,
+        reject=reject,
+        likeness=likeness,
     )
     return assignment.splits(index, gathered)
 
@@ -321,13 +335,15 @@ def report(work: Build, files: Sequence[WrittenFile]) -> BuildResult:
     write_json(folder / "report.json", made)
     if refused:
         _keep_only(work, ())
+        write_page(folder, work.recipe.dataset.name)
         path = work.stage.publish_refusal()
         raise BuildRefusedError(
             f"nothing was published: {refused}; the report and the rejected rows are in {path}", work.findings.samples()
         )
     seconds = time.monotonic() - work.started
     write_json(folder / "manifest.json", manifest(work.recipe, work.source, files, work.ledger))
-    (folder / "README.md").write_text(dataset_card(work.recipe, work.ledger), encoding="utf-8")
+    (folder / "README.md").write_text(dataset_card(work.recipe, work.ledger, files), encoding="utf-8")
+    write_page(folder, work.recipe.dataset.name)
     write_json(folder / "build-log.json", build_log(work.ledger, workers=work.job.workers, seconds=seconds))
     if work.journal.key() != scan_key(work.recipe, work.source):
         message = "the source changed while the dataset was being built; nothing was published; build again"

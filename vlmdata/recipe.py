@@ -7,11 +7,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from vlmdata.check_files import check_data, layered, recipe_layers, rule_problems
+from vlmdata.check_settings import CheckSettings
 from vlmdata.contract import CONTRACT
 from vlmdata.errors import ConfigError, RecipeError
 from vlmdata.pixels import PIXEL_LIMIT
 from vlmdata.questions import benchmark_folder, zip_names
-from vlmdata.recipe_problems import conversation_problems, deeper_problems, first_source, listed, parts_of
+from vlmdata.recipe_problems import (
+    SPLIT_KEYS,
+    conversation_problems,
+    deeper_problems,
+    first_source,
+    listed,
+    parts_of,
+    shares_of,
+)
 from vlmdata.settings import Settings, check, nearest, override, read_settings, refuse, to_dataclass
 
 SHIPPED = Path(__file__).parent / "recipes"
@@ -118,12 +128,24 @@ class ConversationTemplate:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
+Link = Literal["group", "image", "near_duplicate"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitConfig:
-    """The shares of the splits, in order, and the seed of the groups' order."""
+    """The shares of the splits, in order, the seed of the groups' order, and what holds rows together.
+
+    An image in more groups than `max_shared` holds none together. Rows of the dataset `earlier` stay in their splits;
+    a new one that joins groups of several goes to the split `bridge`, or is rejected.
+    """
 
     shares: Mapping[str, float] = field(default_factory=lambda: {"train": 1.0})
     seed: int = 0
+    together: tuple[Link, ...] = ("group", "image", "near_duplicate")
+    max_shared: int = 20
+    stratify: str | None = None
+    earlier: Path | None = None
+    bridge: str = "reject"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +166,7 @@ class Recipe:
     tags: tuple[str, ...] = ()
     split: SplitConfig = field(default_factory=SplitConfig)
     duplicates: Literal["keep", "drop", "reject"] = "keep"
+    check: CheckSettings = field(default_factory=CheckSettings)
     max_rejected: str | int | float = 0
 
 
@@ -159,7 +182,11 @@ def load_recipe(path: str | Path, set: Mapping[str, Any] | None = None) -> Recip
         raise ConfigError(f"{path}: is no recipe; to make one from it: vlmdata init {path.as_posix()}")
     settings, folder = shipped_recipe(path) or (read_settings(path), path.parent)
     settings = override(settings, set or {})
-    problems = [*check(settings, "recipe.v1"), *conversation_problems(settings)]
+    problems = [
+        *check(settings, "recipe.v1"),
+        *conversation_problems(settings),
+        *rule_problems(settings, ("check",)),
+    ]
     refuse(settings.source, sorted(problems, key=lambda problem: (problem.line, problem.field)), RecipeError)
     refuse(settings.source, sorted(deeper_problems(settings), key=lambda problem: problem.line), RecipeError)
     return _recipe(settings, folder)
@@ -184,7 +211,8 @@ def shipped_recipe(name: Path) -> tuple[Settings, Path] | None:
 def recipe_from(data: Mapping[str, Any], folder: str | Path = ".") -> Recipe:
     """A recipe from plain data, as a program or a manifest holds it. Raises RecipeError."""
     settings = Settings(source="recipe", data=dict(data))
-    refuse(settings.source, [*check(settings, "recipe.v1"), *conversation_problems(settings)], RecipeError)
+    problems = [*check(settings, "recipe.v1"), *conversation_problems(settings), *rule_problems(settings, ("check",))]
+    refuse(settings.source, problems, RecipeError)
     refuse(settings.source, deeper_problems(settings), RecipeError)
     return _recipe(settings, Path(folder))
 
@@ -196,14 +224,20 @@ def _recipe(settings: Settings, folder: Path) -> Recipe:
         str(folder / root) for root in listed(images.pop("root", _default_roots(data["source"], folder)))
     ]
     images["places"] = [_image_place(entry) for entry in listed(images.pop("from", []))]
-    split = dict(data.get("split", {"train": 1.0}))
-    seed = split.pop("seed", 0)
     conversations = [{**entry, "user": parts_of(entry["user"])} for entry in data.get("conversations", [])]
     plain = {**data, "source": _source(data["source"], folder), "images": images, "conversations": conversations}
     plain["network"] = [] if data.get("network", "none") == "none" else data["network"]
-    plain["split"] = {"shares": {name: float(share) for name, share in split.items()}, "seed": seed}
-    plain.update(settings=settings, folder=folder)
+    plain["split"] = _split(data.get("split", {"train": 1.0}), folder)
+    plain.update(settings=settings, folder=folder, check=layered(recipe_layers(settings, folder)))
     return to_dataclass(Recipe, plain)
+
+
+def _split(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The shares by the names of the splits, and beside them what else is said of the splits."""
+    said = {key: value for key, value in data.items() if key in SPLIT_KEYS}
+    if "earlier" in said:
+        said["earlier"] = str(folder / said["earlier"])
+    return {**said, "shares": shares_of(data)}
 
 
 def _source(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -251,5 +285,7 @@ def _image_place(entry: Any) -> dict[str, Any]:
 
 
 def portable(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as the manifest keeps it: as it was written, so that no machine's paths come in."""
-    return {"contract": CONTRACT, **recipe.settings.data}
+    """The recipe as the manifest keeps it: as it was written, so that no machine's paths come in; but for settings of
+    the checks that stand in other files, which a reader of the manifest may not have."""
+    data = {"contract": CONTRACT, **recipe.settings.data}
+    return {**data, "check": check_data(recipe.check)} if "extends" in data.get("check", {}) else data

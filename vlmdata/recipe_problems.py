@@ -11,11 +11,14 @@ from typing import Any
 
 from vlmdata.contract import schema as schema_of
 from vlmdata.record import Problem
-from vlmdata.settings import Place, Settings
+from vlmdata.settings import Place, Settings, nearest
 from vlmdata.templates import TemplateError, compile_expression, compile_template
 
 IMAGES = "images"
 """The word that stands for a row's images in a list of message parts."""
+
+SPLIT_KEYS = frozenset({"seed", "together", "max_shared", "stratify", "earlier", "bridge"})
+"""What a recipe's `split` may say beside the shares, so that no split can be called so."""
 
 LONGEST_NAME, LONGEST_PATH = 255, 4_000
 """The most bytes of a file's name, and about those of a path, that operating systems take."""
@@ -99,13 +102,15 @@ def _path_problems(settings: Settings) -> Iterator[Problem]:
     source = settings.data["source"]
     places += [(("source", key), source.get(key, "")) for key in ("path", "dataset")]
     places += [(("source", "of", key), source.get("of", {}).get(key, "")) for key in ("path", "dataset")]
+    places.append((("split", "earlier"), settings.data.get("split", {}).get("earlier", "")))
     for place, path in places:
-        if not _can_be_a_path(path):
+        if not can_be_a_path(path):
             shown = repr(path) if len(path) < 80 else f"{path[:60]!r} … ({len(path):,} characters)"
             yield settings.problem(place, f"found {shown}, which no file can be called", rule="recipe.path")
 
 
-def _can_be_a_path(path: str) -> bool:
+def can_be_a_path(path: str) -> bool:
+    """Whether a file system could hold a file of this name."""
     try:
         steps = os.fsencode(path).replace(b"\\", b"/").split(b"/")
     except UnicodeEncodeError:
@@ -148,15 +153,43 @@ def _compiled(settings: Settings, place: Place, text: str, compiler: Any) -> lis
     return []
 
 
-def _split_problems(settings: Settings) -> list[Problem]:
-    shares = {name: share for name, share in settings.data.get("split", {}).items() if name != "seed"}
-    if "split" in settings.data and not shares:
-        return [settings.problem(("split",), "names no split", rule="recipe.split", hint="for example `train: 1.0`")]
+def shares_of(split: Mapping[str, Any]) -> dict[str, float]:
+    """The shares of a recipe's splits, without what else stands beside them."""
+    return {name: float(share) for name, share in split.items() if name not in SPLIT_KEYS}
+
+
+def _split_problems(settings: Settings) -> Iterator[Problem]:
+    if "split" not in settings.data:
+        return
+    split = settings.data["split"]
+    shares = shares_of(split)
     total = sum(shares.values())
-    if shares and abs(total - 1) > 1e-6:
+    if not shares:
+        yield settings.problem(("split",), "names no split", rule="recipe.split", hint="for example `train: 1.0`")
+    elif abs(total - 1) > 1e-6:
         message = f"the shares add up to {total:g}, expected 1"
-        return [settings.problem(("split",), message, rule="recipe.split", hint="for example 0.8, 0.1 and 0.1")]
-    return []
+        yield settings.problem(("split",), message, rule="recipe.split", hint="for example 0.8, 0.1 and 0.1")
+    bridge = split.get("bridge", "reject")
+    if bridge != "reject" and bridge not in shares:
+        hint = nearest(bridge, ["reject", *shares]) or f"they are {', '.join(shares)}; or `reject`"
+        message = f"there is no split {bridge!r} here"
+        yield settings.problem(("split", "bridge"), message, rule="recipe.split", hint=hint)
+    if "bridge" in split and "earlier" not in split:
+        message = "says what becomes of rows between earlier splits, and `earlier` names none"
+        yield settings.problem(("split", "bridge"), message, rule="recipe.split", hint="take it out, or add `earlier`")
+    yield from _stratify_problems(settings, split)
+
+
+def _stratify_problems(settings: Settings, split: Mapping[str, Any]) -> Iterator[Problem]:
+    """A tag that no row will have, as far as the recipe itself makes the tags."""
+    tag, made = split.get("stratify"), settings.data.get("conversations")
+    if tag is None or made is None:
+        return
+    tags = [*settings.data.get("tags", ()), *(name for each in made for name in each.get("tags", {}))]
+    if tag not in tags:
+        hint = nearest(tag, tags) or (f"the recipe's tags are {', '.join(tags)}" if tags else f"add `tags: [{tag}]`")
+        message = f"the recipe makes no tag {tag!r}"
+        yield settings.problem(("split", "stratify"), message, rule="recipe.split", hint=hint)
 
 
 def first_source(source: Mapping[str, Any]) -> Mapping[str, Any]:

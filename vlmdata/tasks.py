@@ -5,19 +5,20 @@ Share i of N is a pure function of recipe, sources and N: whoever does it, and h
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import pyarrow.compute as pc
 
 from vlmdata.blocks import BlockId, BlockResult, ShardEnd, blocks_of
-from vlmdata.check.messages import CHECKS
+from vlmdata.check import checks
+from vlmdata.check_settings import STRUCTURE, CheckSettings
 from vlmdata.convert import converter_for
-from vlmdata.image.verifying import Reader, verifying
+from vlmdata.image.verifying import Reader, Verifier, verifying
 from vlmdata.index import Index
 from vlmdata.journal import Journal
 from vlmdata.opening import reader_of
@@ -27,6 +28,7 @@ from vlmdata.recipe import Recipe
 from vlmdata.record import Location
 from vlmdata.scan import Scan, Started
 from vlmdata.source import open_source
+from vlmdata.unread_images import PartialReader
 from vlmdata.verdicts import Verdicts
 from vlmdata.write.arrow_files import ReadOriginal, StoredImage, WrittenFile, write_shard
 from vlmdata.write.plan import OutputShard, Plan
@@ -40,13 +42,21 @@ BLOCKS_AHEAD = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What every share of a build needs to know. `work` holds the journal, `folder` the output on its way."""
+    """What every share of a build needs to know. `work` holds the journal, `folder` the output on its way.
+
+    A validation looks with `checks` of its own, may leave `images` unread, and stays `offline`; what it would have to
+    download is counted in `unread`, by host.
+    """
 
     recipe: Recipe
     work: Path
     folder: Path
     workers: int
     earlier: Path | None = None
+    checks: CheckSettings | None = None
+    images: bool = True
+    offline: bool = False
+    unread: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,18 +159,26 @@ class ScanTask:
 def scan_share(job: Job, share: Share, watch: Watch) -> None:
     """Scan the blocks of a share into the job's journal."""
     journal = Journal(job.work)
-    opened = reader_of(job.recipe, spool=journal.spool, earlier=job.earlier)
-    threads = max(job.workers, DOWNLOADS) if job.recipe.network else job.workers
-    with opened as reader, verifying(reader, threads) as submit:
+    settings = replace(job.checks or job.recipe.check, always=STRUCTURE)
+    opened = reader_of(job.recipe, spool=journal.spool, earlier=job.earlier, offline=job.offline, settings=settings)
+    threads = max(job.workers, DOWNLOADS) if job.recipe.network and not job.offline else job.workers
+    with opened as reader, verifying(_partial(reader, job), threads) as submit:
         scan = Scan(
             converter=lambda tools: converter_for(job.recipe, tools),
             matching=reader.matching,
             verdicts=Verdicts(submit),
-            checks=CHECKS,
+            checks=checks(settings),
             unique_ids=job.recipe.id is not None,
             allowance=job.recipe.source.limit,
         )
         ScanTask(job=job, share=share, journal=journal, scan=scan, watch=watch).run()
+
+
+def _partial(reader: Reader, job: Job) -> Verifier:
+    """The reader, or one that leaves unread what the job does not ask for."""
+    if job.images and not job.offline:
+        return reader
+    return PartialReader(reader=reader, images=job.images, hosts=job.unread)
 
 
 def write_share(job: Job, share: Share, watch: Watch) -> None:

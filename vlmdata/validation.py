@@ -1,172 +1,204 @@
-"""A built dataset looked at whole: contract, messages, images, ids, groups. Every problem, none of it fixed."""
+"""The journey of a validation: what the paths are, each looked at, every problem collected, nothing mended.
+
+Each kind of target is a function of its own: a built dataset here, what a recipe or conversations would become in
+recipe_validation.py.
+"""
 
 from __future__ import annotations
 
+import os
+import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, Unpack
 
-import pyarrow as pa
+from vlmdata.baseline import Baseline, Key, target_name, write_baseline
+from vlmdata.boundaries import boundary_of
+from vlmdata.built_validation import look_at_dataset
+from vlmdata.check_files import Layer, command_layer, file_layers, layered, layers_of_file
+from vlmdata.check_settings import CheckSettings
+from vlmdata.collecting import KEPT, Collector
+from vlmdata.conversation_options import AUTO
+from vlmdata.errors import ConfigError, ContractError, NoDatasetError, RecipeError, SourceError, VlmError
+from vlmdata.looking import Look, Looked
+from vlmdata.progress import Watch, nobody
+from vlmdata.recipe_validation import look_at_conversations, look_at_recipe
+from vlmdata.record import Severity
+from vlmdata.targets import RECIPES, Asked, asked_for
+from vlmdata.validation_result import Target, ValidationResult
 
-from vlmdata.check.messages import CHECKS
-from vlmdata.dataset import DataFile, data_files, open_dataset, read_manifest, verify_contract
-from vlmdata.errors import ContractError
-from vlmdata.image.inspecting import inspect
-from vlmdata.image.verifying import RULES
-from vlmdata.pixels import PIXEL_LIMIT, PixelError
-from vlmdata.record import Problem, Severity
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ValidationResult:
-    """What a validation found. `splits` holds the number of records of each split."""
-
-    path: Path
-    problems: tuple[Problem, ...]
-    splits: Mapping[str, int]
-    images: int
-
-    @property
-    def records(self) -> int:
-        """The number of records looked at."""
-        return sum(self.splits.values())
-
-    def by_rule(self) -> dict[str, int]:
-        """How many problems each rule found."""
-        return dict(sorted(Counter(problem.rule for problem in self.problems).items()))
-
-    def failed(self, fail_on: Severity = "error") -> bool:
-        """Whether there is a problem of that severity or worse."""
-        return any(fail_on == "warning" or problem.severity == "error" for problem in self.problems)
+OF_THE_TARGET = (RecipeError, SourceError, ContractError)
+"""What is wrong with a target itself, and no mistake in what was asked for."""
 
 
-@dataclass(slots=True)
-class _Seen:
-    """What must be unique, or stay together, across the whole dataset."""
+class ValidateOptions(TypedDict, total=False):
+    """What a validation may be told.
 
-    ids: dict[str, str]
-    split_of_group: dict[str, str]
+    `settings` stand for all others; without them they come from files (`config`, or the nearest), from a recipe's
+    `check`, and from `select`, `ignore`, `preview` and `fail_on`. `format` and `image_root` are as in an import.
+    `against` are datasets that must stay unseen; `recipes` those that a table or photo may belong to; `roots` folders
+    that a recipe may read beside its own. `baseline` is a file of known findings, `write_baseline` where to put down
+    what is found. `images` off looks at text and structure only; `all` keeps every problem.
+    """
 
-
-def validate(path: str | Path, *, workers: int | None = None) -> ValidationResult:
-    """Look at every record of a built dataset, its images included. Raises ContractError where it can't be opened."""
-    path = Path(path)
-    files = data_files(path)
-    problems = verify_contract(path)
-    splits = dict.fromkeys((file.split for file in files), 0)
-    images = 0
-    if not any(problem.severity == "error" for problem in problems):
-        seen = _Seen({}, {})
-        with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="validate") as pool:
-            for file in files:
-                for batch in file.batches():
-                    splits[file.split] += batch.num_rows
-                    images += len(batch.column("images").flatten())
-                    problems += _batch_problems(batch, file, seen, pool)
-        problems += _opening_problems(path)
-        problems += _manifest_problems(path, splits)
-    return ValidationResult(path=path, problems=tuple(problems), splits=splits, images=images)
-
-
-def _batch_problems(batch: pa.RecordBatch, file: DataFile, seen: _Seen, pool: ThreadPoolExecutor) -> Iterator[Problem]:
-    for check in CHECKS:
-        yield from check(batch)
-    yield from _identity_problems(batch, file, seen)
-    yield from _image_problems(batch, pool)
+    format: str
+    image_root: str | Path | None
+    settings: CheckSettings | None
+    config: str | Path | None
+    select: Sequence[str] | None
+    ignore: Sequence[str] | None
+    preview: bool | None
+    fail_on: Severity | None
+    against: Sequence[str | Path]
+    recipes: Sequence[str | Path]
+    roots: Sequence[str | Path]
+    baseline: str | Path | None
+    write_baseline: str | Path | None
+    images: bool
+    allow_network: bool
+    all: bool
+    workers: int | None
+    on_progress: Watch | None
 
 
-def _identity_problems(batch: pa.RecordBatch, file: DataFile, seen: _Seen) -> Iterator[Problem]:
-    """Ids that are missing or stand twice, and groups that stand in two splits."""
-    for row, (name, group) in enumerate(
-        zip(batch.column("id").to_pylist(), batch.column("group").to_pylist(), strict=True)
-    ):
-        where = Where(batch, row)
-        if not name:
-            yield where.problem("contract.id", "the id is empty", "id")
-        elif name in seen.ids:
-            yield where.problem("contract.unique_id", f"the id {name!r} stands already in {seen.ids[name]}", "id")
-        else:
-            seen.ids[name] = file.split
-        earlier = seen.split_of_group.setdefault(group, file.split)
-        if earlier != file.split:
-            message = f"the group {group!r} is in {earlier} and in {file.split}"
-            yield where.problem("split.group_leak", message, "group")
+@dataclass(slots=True, kw_only=True)
+class _Run:
+    """One validation under way."""
 
+    options: ValidateOptions
+    layers: list[Layer]
+    baseline: Baseline | None
+    written: Path | None
+    keys: Counter[Key] = field(default_factory=Counter)
+    failures: list[VlmError] = field(default_factory=list)
 
-def _image_problems(batch: pa.RecordBatch, pool: ThreadPoolExecutor) -> Iterator[Problem]:
-    """Images whose bytes do not decode, or are not what image_info says."""
-    lists, infos = batch.column("images"), batch.column("image_info")
-    offsets = lists.offsets.to_pylist()
-    data = lists.values.field("bytes")
-    verdicts = pool.map(lambda position: _verdict(data[position]), range(offsets[0], offsets[-1]))
-    for row in range(batch.num_rows):
-        found = [next(verdicts) for _ in range(offsets[row + 1] - offsets[row])]
-        stored = infos[row].as_py() or []
-        if len(found) != len(stored):
-            message = f"{len(found)} images, but image_info has {len(stored)} entries"
-            yield Where(batch, row).problem("contract.image_info", message, "image_info")
-            continue
-        for place, (verdict, info) in enumerate(zip(found, stored, strict=True)):
-            for rule, message in _disagreements(verdict, info):
-                yield Where(batch, row).problem(rule, message, f"images[{place}]")
+    def look(self, asked: Asked) -> Target:
+        """Look at one target. What it fails on is part of the answer."""
+        if asked.error:
+            error = NoDatasetError(asked.error)
+            self.failures.append(error)
+            return Target(path=asked.path.as_posix(), kind=asked.kind, error=asked.error, exit_code=error.exit_code)
+        looked = Looked()
+        try:
+            collector = self._collector(asked)
+        except VlmError as error:  # settings that can't be: nothing of the target is looked at
+            self.failures.append(error)
+            return Target(path=asked.path.as_posix(), kind=asked.kind, error=str(error), exit_code=error.exit_code)
+        message, code = "", 0
+        try:
+            self._look(asked, collector, looked)
+        except VlmError as error:
+            self.failures.append(error)
+            collector.add_all(error.problems)
+            message = error.message
+            code = 1 if isinstance(error, OF_THE_TARGET) and not isinstance(error, NoDatasetError) else error.exit_code
+        return _target(asked, collector, looked, error=message, exit_code=code)
 
-
-def _verdict(data: pa.Scalar) -> dict[str, Any] | PixelError:
-    try:
-        info = inspect(data.as_buffer().to_pybytes(), pixel_limit=2 * PIXEL_LIMIT).info
-    except PixelError as error:
-        return error
-    return {name: getattr(info, name) for name in ("sha256", "width", "height", "format", "dhash")}
-
-
-def _disagreements(verdict: dict[str, Any] | PixelError, info: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
-    if isinstance(verdict, PixelError):
-        yield RULES[verdict.kind], f"the image {verdict.message}"
-        return
-    for name, value in verdict.items():
-        stored = (info or {}).get(name)
-        if stored != value and not (name == "dhash" and stored is None):
-            yield "contract.image_info", f"{name} is {value!r} in the bytes, {stored!r} in image_info"
-
-
-def _opening_problems(path: Path) -> list[Problem]:
-    """What datasets itself says when it opens the folder."""
-    try:
-        open_dataset(path)
-    except (ContractError, ValueError, OSError, KeyError) as error:
-        return [Problem(rule="contract.file", message=f"datasets can't open it: {error}", source=path.name)]
-    return []
-
-
-def _manifest_problems(path: Path, splits: Mapping[str, int]) -> list[Problem]:
-    """A manifest that counts other rows than the files hold; a dataset from elsewhere has none, which is fine."""
-    if not (path / "manifest.json").is_file():
-        return []
-    named = read_manifest(path).get("splits")
-    if named == dict(splits):
-        return []
-    message = f"the manifest counts {named}, the files hold {dict(splits)}"
-    return [Problem(rule="contract.manifest", message=message, source="manifest.json")]
-
-
-@dataclass(frozen=True, slots=True)
-class Where:
-    """A record of a batch, to say where a problem is."""
-
-    batch: pa.RecordBatch
-    row: int
-
-    def problem(self, rule: str, message: str, field: str) -> Problem:
-        """A problem of this record, at the source line it came from."""
-        origin = self.batch.column("origin")[self.row].as_py() or {}
-        return Problem(
-            rule=rule,
-            message=message,
-            id=self.batch.column("id")[self.row].as_py() or "",
-            source=origin.get("source") or "",
-            line=origin.get("line") or 0,
-            field=field,
+    def _look(self, asked: Asked, collector: Collector, looked: Looked) -> None:
+        options = self.options
+        look = Look(
+            path=asked.path,
+            collector=collector,
+            looked=looked,
+            against=tuple(Path(path) for path in options.get("against", ())),
+            roots=tuple(Path(path) for path in options.get("roots", ())),
+            images=options.get("images", True),
+            network=options.get("allow_network", False),
+            workers=options.get("workers") or os.cpu_count() or 1,
+            watch=options.get("on_progress") or nobody,
+            layers=tuple(self._layers_of(asked.path)),
+            settled=options.get("settings") is not None,
         )
+        if asked.kind == "dataset":
+            look_at_dataset(look)
+        elif asked.kind == "recipe":
+            look_at_recipe(look)
+        else:
+            look_at_conversations(look, options.get("format", AUTO), options.get("image_root"))
+
+    def _collector(self, asked: Asked) -> Collector:
+        given = self.options.get("settings")
+        names = self.baseline.path if self.baseline is not None else self.written
+        return Collector(
+            settings=given if given is not None else layered(self._layers_of(asked.path)),
+            target=target_name(asked.path, names) if names is not None else "",
+            baseline=self.baseline,
+            bound=None if self.options.get("all") else KEPT,
+            all_keys=self.keys if self.written is not None else None,
+        )
+
+    def _layers_of(self, path: Path) -> list[Layer]:
+        """The layers that hold for a path, but for a recipe's own: those of files first, those of the command last."""
+        config = self.options.get("config")
+        if config is not None:
+            return [*layers_of_file(Path(config)), *self.layers]
+        roots = [Path(root) for root in self.options.get("roots", ())]
+        files = file_layers(path, boundary_of(path, roots).holds)
+        return [*files, *self.layers]
+
+
+def validate(paths: str | Path | Sequence[str | Path], **options: Unpack[ValidateOptions]) -> ValidationResult:
+    """Look at built datasets, recipes, or conversations in a known format; nothing is mended, and nothing written.
+
+    Of several paths, one that can't be looked at is part of the result (`target.error`). A single path that can't be
+    raises: NoDatasetError, ContractError, ConfigError; what is wrong with a recipe or its source is part of the result.
+    """
+    started = time.monotonic()
+    single = isinstance(paths, str | Path)
+    named = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
+    known, written = options.get("baseline"), options.get("write_baseline")
+    run = _Run(
+        options=options,
+        layers=[command_layer({key: options.get(key) for key in ("select", "ignore", "preview", "fail_on")})],
+        baseline=Baseline.load(Path(known)) if known is not None else None,
+        written=Path(written) if written is not None else None,
+    )
+    _refuse_wrong_against([Path(path) for path in options.get("against", ())])
+    recipes = [Path(path) for path in options.get("recipes", ())]
+    targets = [run.look(asked) for asked in asked_for(named, recipes=recipes, form=options.get("format", AUTO))]
+    if single and run.failures and not isinstance(run.failures[0], RecipeError | SourceError):
+        raise run.failures[0]
+    seconds = time.monotonic() - started
+    return replace(_finished(run, targets), seconds=seconds, show_all=options.get("all", False))
+
+
+def _refuse_wrong_against(paths: Sequence[Path]) -> None:
+    """Raise ConfigError for a path that is neither a dataset nor a recipe, before anything is looked at."""
+    for path in paths:
+        if not (path / "dataset_dict.json").is_file() and not (path.suffix.lower() in RECIPES and path.is_file()):
+            raise ConfigError(f"--against {path.as_posix()}: is neither a built dataset nor a recipe")
+
+
+def _finished(run: _Run, targets: Sequence[Target]) -> ValidationResult:
+    baseline, whole = run.baseline, [target for target in targets if not target.error]
+    if run.written is not None:
+        names = {target_name(Path(target.path), run.written) for target in whole}
+        write_baseline(run.written, {key: count for key, count in run.keys.items() if key[0] in names}, names)
+    gone = baseline.gone({baseline.target(Path(target.path)) for target in whole}) if baseline is not None else ()
+    shown = baseline.path.as_posix() if baseline is not None else ""
+    return ValidationResult(targets=tuple(targets), baseline=shown, gone=gone)
+
+
+def _target(asked: Asked, collector: Collector, looked: Looked, *, error: str, exit_code: int) -> Target:
+    return Target(
+        path=asked.path.as_posix(),
+        kind=asked.kind,
+        named_by=tuple(asked.named_by),
+        records=sum(looked.splits.values()),
+        images=looked.images,
+        rows=looked.rows,
+        splits=dict(looked.splits),
+        problems=collector.problems(),
+        counts=dict(sorted(collector.counts.items())),
+        known=dict(sorted(collector.known.items())),
+        sources=dict(looked.sources),
+        not_checked=tuple(looked.not_checked),
+        error=error,
+        exit_code=exit_code,
+        settings=collector.settings,
+    )
+
+
+__all__ = ["ConfigError", "ValidateOptions", "ValidationResult", "validate"]

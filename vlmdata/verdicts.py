@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from struct import Struct
 from typing import Any
 
 import pyarrow as pa
 
 from vlmdata.blocks import notes_of, notes_text
+from vlmdata.image.reading import reference_shown
 from vlmdata.image.verifying import Submit, Verified
 from vlmdata.record import Change, ImageInfo, ImageReference, Inspected, Location, Problem
 
@@ -32,6 +33,8 @@ class Verdicts:
     _more: dict[bytes, tuple[str, Location | None, tuple[Problem, ...], tuple[Change, ...]]] = field(
         default_factory=dict
     )
+    _warned: dict[bytes, tuple[Problem, ...]] = field(default_factory=dict)
+    _words: dict[tuple[Problem, ...], tuple[Problem, ...]] = field(default_factory=dict)
     _bad: dict[bytes, Problem] = field(default_factory=dict)
     _pending: dict[bytes, tuple[Future[list[Verified]], int]] = field(default_factory=dict)
     _asked: dict[bytes, ImageReference] = field(default_factory=dict)
@@ -68,13 +71,16 @@ class Verdicts:
             dhash=dhash.hex() if hashed else None,
         )
         image = Inspected(info=info, size=size, xxh3=xxh3.hex(), name=name, location=location)
+        if key in self._warned:
+            shown = reference_shown(reference)
+            warnings = tuple(replace(each, message=f"{shown} {each.message}") for each in self._warned[key])
         return Verified(image=image, warnings=warnings, changes=changes)
 
     def remember(self, images: pa.RecordBatch) -> None:
         """Take over the images of a block that was scanned before."""
         for row in images.to_pylist():
             if row["key"] not in self._place:
-                self._keep(row["key"], None, verified_from(row))
+                self._keep(row["key"], row["reference"], verified_from(row))
 
     def _keep(self, key: bytes, reference: ImageReference | None, verdict: Verified) -> None:
         image = verdict.image
@@ -95,9 +101,24 @@ class Verdicts:
             self._formats.index(info.format),
             info.dhash is not None,
         )
+        warnings = verdict.warnings
+        if warnings and (short := _without_reference(warnings, reference)):
+            self._warned[key], warnings = self._words.setdefault(short, short), ()
         plain = reference is not None and image.name == _plain_name(reference) and image.location is None
-        if not plain or verdict.warnings or verdict.changes:
-            self._more[key] = (image.name, image.location, verdict.warnings, verdict.changes)
+        if not plain or warnings or verdict.changes:
+            self._more[key] = (image.name, image.location, warnings, verdict.changes)
+
+
+def _without_reference(warnings: tuple[Problem, ...], reference: ImageReference | None) -> tuple[Problem, ...] | None:
+    """Warnings without the name that each begins with, so that all photos of a phone share the words of one."""
+    if reference is None:
+        return None
+    shown = f"{reference_shown(reference)} "
+    if not all(each.message.startswith(shown) for each in warnings):
+        return None
+    return tuple(
+        replace(each, message=each.message.removeprefix(shown), source="", line=0, field="") for each in warnings
+    )
 
 
 def _plain_name(reference: ImageReference) -> str:

@@ -13,7 +13,17 @@ import pytest
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).parent.parent.parent
-SCHEMAS = ("record.v1", "recipe.v1", "manifest.v1", "problem.v1", "report.v1", "run.v1", "results.v1")
+SCHEMAS = (
+    "record.v1",
+    "recipe.v1",
+    "manifest.v1",
+    "problem.v1",
+    "report.v1",
+    "run.v1",
+    "results.v1",
+    "settings.v1",
+    "findings.v1",
+)
 
 
 @pytest.fixture(scope="module")

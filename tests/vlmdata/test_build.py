@@ -126,7 +126,7 @@ def test_every_image_of_the_output_is_the_original_and_decodes(shop: Shop) -> No
             turned = original.getexif().get(0x0112, 1) > 4
             assert record["images"][0].size == (original.size[::-1] if turned else original.size)
         assert record["images"][0].size == (record["image_info"][0]["width"], record["image_info"][0]["height"])
-    assert vlmdata.validate(built.path).problems == ()
+    assert vlmdata.validate(built.path).errors == 0
 
 
 def test_workers_and_repetition_change_no_byte(shop: Shop) -> None:
@@ -343,11 +343,11 @@ def test_long_texts_stand_in_batches_that_a_column_can_hold(shop: Shop, monkeypa
     monkeypatch.setattr("vlmdata.index.LONG_TEXT", 5_000)
     monkeypatch.setattr("vlmdata.write.arrow_files.BATCH_BYTES", 40_000)
     shop.write([product(number, description=f"{number} " * 4_000) for number in range(12)])
-    built = shop.build()
+    built = shop.build(check={"ignore": ["text"]})
     with pa.ipc.open_stream((built.path / "train" / "data-00000-of-00001.arrow").read_bytes()) as stream:
         assert max(batch.num_rows for batch in stream) < 6
     assert built.ledger.splits == {"train": 12}
-    assert vlmdata.validate(built.path).problems == ()
+    assert vlmdata.validate(built.path, ignore=["text"]).errors == 0
 
 
 def test_images_left_out_by_the_recipe_are_counted(shop: Shop) -> None:
@@ -376,7 +376,7 @@ def test_images_come_in_the_order_of_columns_and_cells_where_the_recipe_puts_the
 def test_a_title_that_looks_like_an_image_or_a_template_stays_text(shop: Shop) -> None:
     title = "<image> {{ description }} <|image_pad|> {% raw %}"
     shop.write([product(1, title=title)])
-    (record,) = records(shop.build().path)
+    (record,) = records(shop.build(check={"ignore": ["text"]}).path)
     assert record["messages"][0]["content"] == [
         {"type": "image", "text": None},
         {"type": "text", "text": f"Describe: {title}"},

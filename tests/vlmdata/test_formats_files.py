@@ -204,6 +204,9 @@ def test_a_dataset_info_with_a_file_name_that_no_disk_can_hold_is_refused(folder
     info = {"a": {"file_name": "x" * 4_000}, "b": {"file_name": "y\0"}}
     with pytest.raises(SourceError, match="no entry's file is here"):
         imported(with_info(folder, info))
+    for dataset in info:
+        with pytest.raises(SourceError, match="can be no file's name"):
+            imported(folder, dataset=dataset)
 
 
 def test_a_dataset_info_that_nests_without_end_is_refused(folder: Path) -> None:

@@ -123,12 +123,12 @@ def test_validating_what_is_no_dataset_is_a_mistake_in_usage(here: Path, capfd: 
     (here / "u.csv").write_text("sku\nA\n", encoding="utf-8")
     (here / "empty").mkdir()
     for path, said in (
-        ("nofolder", "nofolder: there is no such folder"),
-        ("u.csv", "u.csv: is a file; the folder of a built dataset was expected"),
-        ("empty", "empty: is no dataset that was built"),
+        ("nofolder", "nofolder: there is no such file or folder"),
+        ("u.csv", "u.csv: is a table that no recipe beside or above it reads; vlmdata init u.csv writes one"),
+        ("empty", "empty: the folder is empty"),
     ):
         assert run("validate", path) == 2
-        assert said in capfd.readouterr().err
+        assert said in capfd.readouterr().out
     assert issubclass(NoDatasetError, ContractError)
 
 

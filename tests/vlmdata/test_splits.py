@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 import vlmdata
-from tests.vlmdata.shop import Shop, product
+from tests.vlmdata.near_duplicates import jpeg, product_photo, saved
+from tests.vlmdata.shop import COLUMNS, Shop, product
 from tests.vlmdata.test_build import records
-from vlmdata.splits.filling import fill
+from vlmdata.contract import validator
+from vlmdata.errors import ConfigError
+from vlmdata.splits.filling import fill, fill_groups
 
 GROUPS = st.lists(st.sampled_from([f"g{i}" for i in range(40)]), min_size=1, max_size=300)
 SHARES = st.sampled_from(
@@ -79,4 +85,162 @@ def test_a_split_that_gets_no_group_is_empty_and_said_so(shop: Shop) -> None:
     assert built.ledger.splits["train"] == 2
     assert built.ledger.warned_by_rule == {"split.empty": 2}
     assert len(vlmdata.open(built.path)["test"]) == 0
-    assert vlmdata.validate(built.path).problems == ()
+    assert {problem.rule for problem in vlmdata.validate(built.path).problems} == {"split.empty"}
+
+
+def catalog(shop: Shop, products: int, copies: dict[int, int] | None = None, *, shuffled: int | None = None) -> None:
+    """Products with a drawn photo each; `copies` names products that have another's photo in another encoding."""
+    rows = []
+    for number in range(products):
+        source = (copies or {}).get(number)
+        photo = product_photo(number if source is None else source, white=True)
+        shop.photo(f"{number}.jpg", jpeg(photo, 90 if source is None else 60))
+        rows.append((f"P{number:03d}", f"{number}.jpg", f"Thing {number}", f"Thing number {number}.", "ab"[number % 2]))
+    if shuffled is not None:
+        random.Random(shuffled).shuffle(rows)
+    shop.write(rows, header=("sku", "photo", "title", "description", "kind"))
+
+
+HALVES = {"train": 0.5, "test": 0.5}
+
+
+def placed(path: Path) -> dict[str, str]:
+    """The split of each row by its id."""
+    return {record["id"]: split for split in ("train", "test") for record in records_of(path, split)}
+
+
+def test_a_photo_encoded_anew_keeps_two_products_in_one_split(shop: Shop) -> None:
+    copies = {number: number - 20 for number in range(20, 30)}
+    catalog(shop, 30, copies)
+    built = shop.build(split=HALVES)
+    where = placed(built.path)
+    assert all(where[f"P{copy:03d}"] == where[f"P{first:03d}"] for copy, first in copies.items())
+    assert built.ledger.groups == 20
+    assert built.report["likeness"]["pairs"] == 10
+    assert built.report["likeness"]["held"] == 10
+    assert {sample["a"]["image"] for sample in built.report["likeness"]["samples"]} <= {f"{n}.jpg" for n in range(30)}
+    validator("report.v1").validate(built.report)
+    apart = shop.build(split={**HALVES, "together": ["group"]}, out=shop.folder / "apart")
+    assert apart.ledger.groups == 30
+    assert not apart.report["likeness"]["looked"]
+
+
+def test_a_shuffled_table_is_assigned_the_same(shop: Shop) -> None:
+    copies = {number: number - 20 for number in range(20, 30)}
+    found = []
+    for seed in (1, 2):
+        catalog(shop, 30, copies, shuffled=seed)
+        found.append(placed(shop.build(split=HALVES, out=shop.folder / f"out-{seed}").path))
+    assert found[0] == found[1]
+
+
+def test_a_placeholder_holds_nothing_together_and_is_named(shop: Shop) -> None:
+    for number in range(4):
+        shop.photo(f"{number}.png", saved(product_photo(number), "PNG"))
+    shop.write([product(number, photo="1.png" if number < 12 else "2.png") for number in range(14)])
+    built = shop.build(split={**HALVES, "max_shared": 5})
+    assert built.ledger.groups == 13
+    assert built.ledger.warned_by_rule["split.shared_image"] == 1
+    assert "'1.png' stands in 12 groups and holds none together" in str(built.report["problems"])
+
+
+def test_blank_pictures_hold_nothing_together(shop: Shop) -> None:
+    shop.photo("0.png", saved(Image.new("RGB", (60, 60), (250, 250, 250)), "PNG"))
+    shop.write([product(number, photo="0.png") for number in range(6)])
+    assert shop.build(split=HALVES).ledger.groups == 6
+
+
+def test_a_group_that_is_too_large_is_a_finding_that_names_what_holds_it(shop: Shop) -> None:
+    catalog(shop, 40, dict.fromkeys(range(20, 32), 3))
+    built = shop.build(split=HALVES)
+    (problem,) = (problem for problem in built.report["problems"] if problem["rule"] == "split.large_group")
+    assert "13 rows, 32% of all, are held together by '" in problem["message"]
+    assert " ~ " in problem["message"]
+
+
+def test_every_value_of_a_tag_gets_its_share(shop: Shop) -> None:
+    catalog(shop, 60)
+    built = shop.build(tags=["kind"], split={"train": 0.8, "test": 0.2, "stratify": "kind"})
+    kinds = [record["tags"][0]["value"] for record in records_of(built.path, "test")]
+    assert sorted(kinds) == ["a"] * 6 + ["b"] * 6
+
+
+def test_rows_of_an_earlier_dataset_stay_and_new_ones_fill_the_shares(shop: Shop) -> None:
+    catalog(shop, 20)
+    first = shop.build(split={"train": 0.8, "test": 0.2}, out=shop.folder / "first")
+    before = placed(first.path)
+    catalog(shop, 40, {25: 2})
+    again = shop.build(split={"train": 0.5, "test": 0.5, "earlier": "first", "seed": 7}, out=shop.folder / "again")
+    after = placed(again.path)
+    assert {name: after[name] for name in before} == before
+    assert after["P025"] == before["P002"]
+    assert again.ledger.splits == {"train": 20, "test": 20}
+
+
+def test_a_new_row_between_two_earlier_splits_is_rejected_or_goes_where_the_recipe_says(shop: Shop) -> None:
+    catalog(shop, 20)
+    before = placed(shop.build(split=HALVES, out=shop.folder / "first").path)
+    train, test = (min(name for name, split in before.items() if split == which) for which in ("train", "test"))
+    photos = [f"{int(name[1:])}.jpg" for name in (train, test)]
+    rows = [(f"P{n:03d}", f"{n}.jpg", f"Thing {n}", f"Thing number {n}.", "a") for n in range(20)]
+    shop.write([*rows, ("NEW", "|".join(photos), "New", "New thing.", "a")], header=(*COLUMNS, "kind"))
+    images = {"root": "photos", "from": {"column": "photo", "separator": "|"}}
+    refused = shop.build(split={**HALVES, "earlier": "first"}, images=images, out=shop.folder / "refused")
+    assert refused.ledger.rejected_by_rule == {"split.bridge": 1}
+    assert "was in 'train' and 'test'" in str(next(iter(refused.rejections)).problems[0]).replace("were", "was")
+    sided = shop.build(split={**HALVES, "earlier": "first", "bridge": "test"}, images=images, out=shop.folder / "sided")
+    assert placed(sided.path)["NEW"] == "test"
+    assert placed(refused.path) == before
+
+
+def test_a_table_of_ids_and_splits_serves_as_the_earlier_dataset(shop: Shop) -> None:
+    catalog(shop, 10)
+    (shop.folder / "splits.csv").write_text("id,split\nP001,test\nP002,train\nGONE,train\n", encoding="utf-8")
+    built = shop.build(split={**HALVES, "earlier": "splits.csv"})
+    assert placed(built.path)["P001"] == "test"
+    assert built.ledger.warned_by_rule == {"split.earlier_gone": 1}
+    for text, words in (("a,b\n1,2\n", "columns id and split"), ("id,split\nP001,dev\n", "has the split 'dev'")):
+        (shop.folder / "splits.csv").write_text(text, encoding="utf-8")
+        with pytest.raises(ConfigError, match=words):
+            shop.build(split={**HALVES, "earlier": "splits.csv"}, out=shop.folder / "other")
+    with pytest.raises(ConfigError, match="no such file"):
+        shop.build(split={**HALVES, "earlier": "nowhere.csv"}, out=shop.folder / "other")
+
+
+def test_a_dataset_is_divided_anew_with_its_bytes_as_they_were(shop: Shop) -> None:
+    catalog(shop, 30, {number: number - 20 for number in range(20, 30)})
+    built = shop.build(split={"train": 1.0})
+    dry = vlmdata.split(built.path, None, {"train": 0.7, "test": 0.3})
+    assert dry.path is None
+    done = vlmdata.split(built.path, shop.folder / "anew", {"train": 0.7, "test": 0.3})
+    assert dry.splits == done.splits
+    assert sum(done.splits.values()) == 30
+    assert done.groups == 20
+    where = placed(shop.folder / "anew")
+    assert all(where[f"P{n:03d}"] == where[f"P{n - 20:03d}"] for n in range(20, 30))
+    old = {row["id"]: row for row in records(built.path)}
+    new = {row["id"]: row for row in records(shop.folder / "anew")}
+    assert old == new
+    found = vlmdata.validate(shop.folder / "anew")
+    assert found.by_rule() == {"dataset.near_duplicate": 10}
+    assert not found.failed()
+    for name in ("report", "manifest"):
+        said = json.loads((shop.folder / "anew" / f"{name}.json").read_text(encoding="utf-8"))
+        validator(f"{name}.v1").validate(said)
+    again = vlmdata.split(shop.folder / "anew", shop.folder / "again", {"train": 0.7, "test": 0.3})
+    assert again.moved == 0
+
+
+@given(GROUPS, SHARES, st.integers(0, 3), st.integers(0, 40))
+def test_settled_rows_count_and_strata_fill_the_whole(
+    groups: list[str], shares: dict[str, float], seed: int, settled: int
+) -> None:
+    sizes = {group: groups.count(group) for group in groups}
+    strata = {group: str(int(group[1:]) % 3) for group in sizes}
+    there = {next(iter(shares)): settled}
+    chosen = fill_groups(sizes, shares, seed, strata=strata, settled=there)
+    assert chosen.keys() == sizes.keys()
+    if not settled:
+        for split, share in shares.items():
+            rows = sum(sizes[group] for group in sizes if chosen[group] == split)
+            assert abs(rows - share * len(groups)) <= max(sizes.values()) + 1e-6

@@ -92,10 +92,10 @@ def test_samples_with_conversations_of_any_format(tmp_path: Path) -> None:
 
 
 def test_a_format_and_a_map_are_those_of_the_json(tmp_path: Path) -> None:
-    talk = {"talk": turns("What does <image> mean?", "Nothing.")}
+    talk = {"talk": turns("What does <imagine> mean?", "Nothing.")}
     path = tar_of(tmp_path / "a.tar", ("1.json", talk), ("2.json", talk))
     built = imported(path, format="openai", map={"messages": "talk"})
-    assert records(built.path)[0]["messages"][0]["content"][0]["text"] == "What does <image> mean?"
+    assert records(built.path)[0]["messages"][0]["content"][0]["text"] == "What does <imagine> mean?"
 
 
 def test_a_recipe_may_name_keys_of_the_json(tmp_path: Path) -> None:

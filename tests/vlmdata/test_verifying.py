@@ -83,14 +83,17 @@ WHOLE: dict[str, bytes] = {
     "heic": heic(),
 }
 TRAITS = {
-    "jpeg-turned": {"gps"},
+    "jpeg-turned": {"gps", "turned"},
     "jpeg-cmyk": {"cmyk"},
+    "png": {"turned"},
     "png-alpha": {"alpha"},
     "png-palette": {"alpha"},
     "png-16": {"sixteen_bit"},
     "apng": {"animated"},
     "gif": {"animated"},
+    "webp": {"turned"},
     "webp-animated": {"animated"},
+    "avif-turned": {"turned"},
     "tiff-pages": {"animated"},
     "heic": {"heic"},
 }
@@ -271,9 +274,9 @@ def test_a_member_whose_metadata_go_is_read_again_without_them(tmp_path: Path) -
     verdict = look.verdict(MemberImage(location=place, name="0001.jpg"))
     image = good(verdict)
     assert [change.rule for change in verdict.changes] == ["images.location_stripped"]
-    assert rules(verdict) == set()
+    assert rules(verdict) == {"images.turned"}
     stored = look.original("0001.jpg", image.location, size=image.size, xxh3=image.xxh3)
-    assert rules(reader(tmp_path).verdict(inline(stored))) == set()
+    assert rules(reader(tmp_path).verdict(inline(stored))) == {"images.turned"}
     assert look.read(inline(data)) == stored
 
 
@@ -408,6 +411,6 @@ def test_a_prompt_shows_what_the_dataset_would_hold(tmp_path: Path) -> None:
         tmp_path,
     )
     (prompt,) = render([{"photo": "deep/mug.jpg"}], recipe)
-    assert rules(reader(tmp_path).verdict(inline(prompt.images[0]))) == set()
+    assert rules(reader(tmp_path).verdict(inline(prompt.images[0]))) == {"images.turned"}
     with pytest.raises(ConfigError, match=r"did you mean 'deep/mug\.jpg'"):
         list(render([{"photo": "deep/MUG.jpg"}], recipe))

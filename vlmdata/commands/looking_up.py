@@ -1,4 +1,4 @@
-"""`schema`: what the documentation says, from the program itself."""
+"""`schema` and `rule`: what the documentation says, from the program itself."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from vlmdata.terminal import say
+from vlmdata.commands.options import FormatOption
+from vlmdata.terminal import Format, say
 
 
 def schema(
@@ -27,3 +28,29 @@ def schema(
         hint = nearest(wanted, SCHEMAS) or f"known: {', '.join(SCHEMAS)}"
         raise ConfigError(f"there is no schema {name!r}; {hint}")
     say(json.dumps(schema_of(wanted), indent=2, ensure_ascii=False))
+
+
+def rule(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[ID|FAMILY]", help="such as csv.ragged, or csv; without it, all are listed")
+    ] = None,
+    format_: FormatOption = Format.text,
+) -> None:
+    """Explain a rule: what it finds, why that matters, how to fix it, how to ignore it."""
+    from vlmdata.errors import ConfigError
+    from vlmdata.rule_pages import as_data, table, text_page
+    from vlmdata.rules import matching_rules, rulebook
+    from vlmdata.settings import nearest
+
+    known = rulebook()
+    found = [known[each] for each in sorted(matching_rules(name or "all"))]
+    if not found:
+        families = {each.family for each in known.values()}
+        hint = nearest(str(name), [*known, *sorted(families)]) or "`vlmdata rule` lists them all"
+        raise ConfigError(f"there is no rule {name!r}; {hint}")
+    is_one = name in known
+    if format_ is Format.json:
+        data = [as_data(each) for each in found]
+        say(json.dumps(data[0] if is_one else data, indent=2, ensure_ascii=False))
+    else:
+        say(text_page(found[0]) if is_one else table(found))

@@ -15,7 +15,7 @@ import xxhash
 from PIL import Image
 
 from vlmdata.image.jpeg_segments import has_plain_header
-from vlmdata.image.traits import Trait, has_position, is_see_through, traits_of
+from vlmdata.image.traits import OF_PIXELS, Trait, has_position, is_blank, is_flat, is_see_through, traits_of
 from vlmdata.pixels import (
     PIXEL_LIMIT,
     TRANSPOSED,
@@ -38,6 +38,12 @@ Known = Callable[[str], ImageInfo | None]
 
 JPEG_START = b"\xff\xd8\xff"
 DHASH_SIDE = 8
+FLAT = "0" * 16
+"""The dhash of a picture that gets no brighter from left to right: a blank one, or one to be looked at in colour."""
+
+PACKED = 40
+"""Pixels a byte from which on a picture may be blank whatever its dhash: a photo has 4, a drawing on white 20."""
+
 FOR_PILLOW = re.compile(
     r"colorspace|color conversion|unsupported|invalid sos parameters|\b[1-8] extraneous bytes before marker 0xd9", re.I
 )
@@ -97,10 +103,14 @@ def examine(
     if before is not None and before.dhash:
         if (before.width, before.height, before.format) == (looked.width, looked.height, looked.format):
             looked = replace(looked, dhash=before.dhash)
-        if looked.dhash is None or "alpha" in looked.traits:  # how much shows through, the pixels alone say
+        if (
+            looked.dhash is None
+            or "alpha" in looked.traits
+            or _is_worth_a_look(data, looked.width * looked.height, looked.dhash)
+        ):
             looked = _look(data, verify, pixel_limit)
     info = ImageInfo(sha256=sha256, width=looked.width, height=looked.height, format=looked.format, dhash=looked.dhash)
-    traits = looked.traits if verify == "full" else looked.traits - {"alpha"}
+    traits = looked.traits if verify == "full" else looked.traits - OF_PIXELS
     return Examined(Inspected(info=info, size=len(data), xxh3=fingerprint(data)), traits)
 
 
@@ -120,10 +130,30 @@ def _look_at_jpeg(data: bytes, verify: Verify, pixel_limit: int) -> _Looked:
     turn, traits = (1, set[Trait]()) if has_plain_header(data) else _metadata_of_jpeg(data)
     dhash = None
     if verify == "full":
-        dhash = dhash_of(turned(_strict_grey(data, pixel_limit, 8 if min(width, height) >= SMALL else 1), turn))
+        grey = _strict_grey(data, pixel_limit, 8 if min(width, height) >= SMALL else 1)
+        dhash = dhash_of(turned(grey, turn))
+        if _is_worth_a_look(data, width * height, dhash) and is_flat(grey) and _is_blank_jpeg(data, pixel_limit):
+            traits.add("blank")
+    if turn != 1:
+        traits.add("turned")
     if turn in TRANSPOSED:
         width, height = height, width
     return _Looked(width, height, "JPEG", frozenset(traits), dhash)
+
+
+def _is_worth_a_look(data: bytes, pixels: int, dhash: str | None) -> bool:
+    """Whether a picture may be blank, by what is known of it without its pixels: its hash, and how well it packs."""
+    return dhash == FLAT or len(data) * PACKED < pixels
+
+
+def _is_blank_jpeg(data: bytes, pixel_limit: int) -> bool:
+    """Whether a JPEG is blank in colour. One that Pillow can't decode is not said to be."""
+    try:
+        image = open_image(data, pixel_limit=pixel_limit)
+        with pillow_errors(len(data)):
+            return is_blank(flatten(image))
+    except PixelError:
+        return False
 
 
 def _metadata_of_jpeg(data: bytes) -> tuple[int, set[Trait]]:
@@ -171,7 +201,15 @@ def _look_with_pillow(data: bytes, verify: Verify, pixel_limit: int) -> _Looked:
         if is_see_through(image) if verify == "full" else has_alpha(image):
             traits.add("alpha")
         turn = orientation(image) if has_metadata else 1
-        dhash = dhash_of(turned(flatten(image).convert("L"), turn)) if verify == "full" else None
+        if turn != 1:
+            traits.add("turned")
+        dhash = None
+        if verify == "full":
+            colours = flatten(image)
+            grey = colours.convert("L")
+            dhash = dhash_of(turned(grey, turn))
+            if _is_worth_a_look(data, width * height, dhash) and is_flat(grey) and is_blank(colours):
+                traits.add("blank")
     if turn in TRANSPOSED:
         width, height = height, width
     return _Looked(width, height, image_format, frozenset(traits), dhash)

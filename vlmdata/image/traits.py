@@ -8,9 +8,8 @@ from typing import Literal
 from PIL import Image
 
 from vlmdata.pixels import DAMAGE, has_alpha
-from vlmdata.record import Problem
 
-Trait = Literal["cmyk", "sixteen_bit", "alpha", "animated", "heic", "gps"]
+Trait = Literal["cmyk", "sixteen_bit", "alpha", "animated", "heic", "gps", "turned", "blank"]
 GPS_TAG = 0x8825
 GPS_COORDINATES = (1, 2, 3, 4)
 XMP_POSITION = (b"GPSLatitude", b"GPSLongitude", b"GPSPosition", b"GPSDest")
@@ -40,7 +39,27 @@ WORDS: dict[Trait, tuple[str, str]] = {
         "says where it was taken (GPS in its metadata), which the dataset gives on",
         "set images.metadata: strip_location",
     ),
+    "turned": (
+        "is stored turned or mirrored, and its EXIF says so, which some readers do not look at",
+        "nothing to do for vlmtrain and datasets, which turn it; for others, export it upright",
+    ),
+    "blank": (
+        "shows one colour and nothing else",
+        "put the product's photo in its place, or drop the row",
+    ),
 }
+
+OF_PIXELS: frozenset[Trait] = frozenset({"alpha", "blank"})
+"""Traits that the pixels alone can tell."""
+
+THUMBNAIL = 16
+BLOCK_RANGE = 2
+NOISE, CODEC = 8, 3
+DRAWN_SHARE = 0.9
+STRAY_SHARE = 0.0005
+"""What `is_blank` allows: by how many of 256 levels a piece of the picture may differ from the others, and how many of
+its pixels may be further from its colour than noise reaches. Where nine pixels in ten have one value there is none but
+the codec's, and a faint line is something drawn."""
 
 
 def traits_of(image: Image.Image) -> Iterator[Trait]:
@@ -90,7 +109,28 @@ def is_see_through(image: Image.Image) -> bool:
     return bool(float(lowest) < 255)  # type: ignore[arg-type]
 
 
-def warning(trait: Trait, shown: str) -> Problem:
-    """A trait as a warning."""
-    message, hint = WORDS[trait]
-    return Problem(rule=f"images.{trait}", message=f"{shown} {message}", hint=hint, severity="warning")
+def is_flat(grey: Image.Image) -> bool:
+    """Whether a grey picture has one brightness, looked at from afar: the cheap part of `is_blank`."""
+    lowest, highest = grey.resize((8, 8), Image.Resampling.BOX).getextrema()
+    return bool(float(highest) - float(lowest) <= BLOCK_RANGE)  # type: ignore[arg-type]
+
+
+def is_blank(colours: Image.Image) -> bool:
+    """Whether an RGB picture has one colour all over, but for noise. A pale product on white is none."""
+    if all(low == high for low, high in colours.getextrema()):  # type: ignore[misc]
+        return True
+    size = (min(colours.width, THUMBNAIL), min(colours.height, THUMBNAIL))
+    blocks = colours.resize(size, Image.Resampling.BOX)
+    if any(high - low > BLOCK_RANGE for low, high in blocks.getextrema()):  # type: ignore[misc]
+        return False
+    counts = colours.histogram()
+    return all(_is_one_level(counts[start : start + 256]) for start in (0, 256, 512))
+
+
+def _is_one_level(counts: list[int]) -> bool:
+    """Whether the values of a channel lie about one of them."""
+    pixels = sum(counts)
+    most = max(range(256), key=counts.__getitem__)
+    reach = CODEC if counts[most] >= DRAWN_SHARE * pixels else NOISE
+    near = sum(counts[max(most - reach, 0) : most + reach + 1])
+    return pixels - near <= STRAY_SHARE * pixels

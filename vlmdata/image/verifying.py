@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Protocol
 
+from vlmdata.check_settings import DEFAULT, CheckSettings
+from vlmdata.image.findings import image_findings
 from vlmdata.image.inspecting import Examined, Known, examine, fingerprint
 from vlmdata.image.names import ENDINGS, ImageReferenceError, bare_name, renamed
 from vlmdata.image.reading import Download, Original, Originals, open_roots, reference_shown
 from vlmdata.image.spool import Spool
-from vlmdata.image.traits import WORDS, Trait, warning
+from vlmdata.image.traits import WORDS
 from vlmdata.image.treating import Treated, is_asked_for, treat
 from vlmdata.pixels import QUIET, FaultKind, PixelError
 from vlmdata.recipe import ImagesConfig
@@ -64,6 +67,7 @@ class Reader:
     images: ImagesConfig
     spool: Spool | None = None
     known: Known | None = None
+    settings: CheckSettings = DEFAULT
 
     def verdict(self, reference: ImageReference) -> Verified:
         """Read and verify one reference; every failure is a problem, never an exception."""
@@ -128,10 +132,12 @@ class Reader:
         location = original.location
         if self.spool is not None and (inline or treated.encoded_anew):
             location = self.spool.add(treated.data)
-        traits = treated.examined.traits | (examined.traits & {"animated"})
+        seen = treated.examined
+        if "animated" in examined.traits:
+            seen = replace(seen, traits=seen.traits | {"animated"})
         return Verified(
             image=replace(treated.examined.image, name=_name(original, treated), location=location),
-            warnings=_warnings(traits, reference) if traits else (),
+            warnings=tuple(_warnings(seen, self.settings, reference)),
             changes=original.changes + treated.changes,
         )
 
@@ -147,9 +153,9 @@ class Reader:
             raise ImageReferenceError(error.rule, message, error.hint) from None
 
 
-def _warnings(traits: frozenset[Trait], reference: ImageReference) -> tuple[Problem, ...]:
-    shown = reference_shown(reference)
-    return tuple(warning(trait, shown) for trait in WORDS if trait in traits)
+def _warnings(examined: Examined, settings: CheckSettings, reference: ImageReference) -> Iterator[Problem]:
+    for rule, message, hint in image_findings(examined, settings):
+        yield Problem(rule=rule, message=f"{reference_shown(reference)} {message}", hint=hint, severity="warning")
 
 
 def _name(original: Original, treated: Treated) -> str:
@@ -169,11 +175,12 @@ def open_reader(
     spool: Spool | None = None,
     download: Download | None = None,
     known: Known | None = None,
+    settings: CheckSettings = DEFAULT,
 ) -> Reader:
     """The reader of images as a recipe asks for them. Raises SourceError where an image root is not there.
 
     `spool` keeps what can't be read again as it is stored; `download` fetches an address; `known` tells by sha256 what
-    was found when the same bytes were verified before.
+    was found when the same bytes were verified before; `settings` say what is to be warned of.
     """
     originals = Originals(
         roots=open_roots(images.roots, images.byte_limit),
@@ -181,7 +188,15 @@ def open_reader(
         accept=frozenset(images.accept),
         download=download,
     )
-    return Reader(originals=originals, images=images, spool=spool, known=known)
+    return Reader(originals=originals, images=images, spool=spool, known=known, settings=settings)
+
+
+class Verifier(Protocol):
+    """What gives a verdict on a reference."""
+
+    def verdict(self, reference: ImageReference) -> Verified:
+        """Whether it is a whole picture, and which."""
+        ...
 
 
 Submit = Callable[[Sequence[ImageReference]], Future[list[Verified]]]
@@ -204,7 +219,7 @@ def quick_turns() -> Iterator[None]:
 
 
 @contextmanager
-def verifying(reader: Reader, workers: int) -> Iterator[Submit]:
+def verifying(reader: Verifier, workers: int) -> Iterator[Submit]:
     """A function from references to their verdicts to come. What has not started when this ends is dropped."""
 
     def verdicts(references: Sequence[ImageReference]) -> list[Verified]:
@@ -218,4 +233,4 @@ def verifying(reader: Reader, workers: int) -> Iterator[Submit]:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-__all__ = ["HINTS", "RULES", "Reader", "Spool", "Verified", "open_reader", "verifying"]
+__all__ = ["HINTS", "RULES", "Reader", "Spool", "Verified", "Verifier", "open_reader", "verifying"]

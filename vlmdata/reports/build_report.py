@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -18,14 +17,24 @@ MOST_KINDS = 100
 
 @dataclass(slots=True)
 class Findings:
-    """The first problems of each rule, to show; all of them are in rejected.jsonl."""
+    """The first problems of each rule, to show; all of them are in rejected.jsonl. `also` is told of every one, and
+    whether a row was rejected for it.
+
+    `likeness` is the report's word on near-duplicate images.
+    """
 
     by_rule: dict[str, list[Problem]] = field(default_factory=dict)
     changes: dict[str, list[Change]] = field(default_factory=dict)
+    likeness: dict[str, Any] = field(
+        default_factory=lambda: {"looked": False, "pairs": 0, "images": 0, "held": 0, "samples": []}
+    )
+    also: Callable[[Problem, bool], None] | None = None
 
-    def add(self, problems: Iterable[Problem]) -> None:
+    def add(self, problems: Iterable[Problem], *, rejecting: bool = False) -> None:
         """Keep a problem as a sample, unless its rule has enough of them."""
         for problem in problems:
+            if self.also is not None:
+                self.also(problem, rejecting)
             kept = self.by_rule.setdefault(problem.rule, [])
             if len(kept) < SAMPLES:
                 kept.append(problem)
@@ -44,12 +53,6 @@ class Findings:
         """The samples of every rule, rules in order of name."""
         return [problem for rule in sorted(self.by_rule) for problem in self.by_rule[rule]]
 
-    def count_groups(self, ledger: Ledger, groups: Iterable[str]) -> None:
-        """Note the number of groups and the size of the largest."""
-        sizes = Counter(groups)
-        ledger.groups = len(sizes)
-        ledger.largest_group = max(sizes.values(), default=0)
-
 
 def build_report(recipe: Recipe, ledger: Ledger, findings: Findings, *, refused: str) -> dict[str, Any]:
     """report.json: the ledger, and samples of what was found. Nothing in it depends on time or machine."""
@@ -62,6 +65,7 @@ def build_report(recipe: Recipe, ledger: Ledger, findings: Findings, *, refused:
         "ledger": ledger.as_dict(),
         "problems": [problem_dict(problem) for problem in findings.samples()],
         "changes": findings.changed_samples(),
+        "likeness": findings.likeness,
     }
 
 
@@ -96,6 +100,8 @@ def terminal_text(report: Mapping[str, Any], out: str, *, problems: Sequence[Pro
             f"{size_words(images['bytes'])}, {changed_words(ledger['changed'])}",
             f"{'splits':<{label}} {splits}    groups {groups['count']:,}, largest {groups['largest']:,}",
         ]
+        if report["likeness"]["pairs"]:
+            lines.append(_likeness_line(report["likeness"], label))
     lines += _rule_lines("rejected", ledger["rejected_by_rule"], label)
     lines += _rule_lines("warnings", ledger["warned_by_rule"], label)
     lines += _rule_lines("changed", ledger["changed"], label)
@@ -103,6 +109,13 @@ def terminal_text(report: Mapping[str, Any], out: str, *, problems: Sequence[Pro
     if report["published"]:
         lines.append(f'-> {out}    open it with datasets.load_from_disk("{out}")')
     return "\n".join(lines)
+
+
+def _likeness_line(likeness: Mapping[str, Any], label: int) -> str:
+    first = likeness["samples"][0]
+    example = f"{first['a']['image']!r} ~ {first['b']['image']!r}"
+    counted = f"{likeness['images']:,} images in {likeness['pairs']:,} pairs"
+    return f"{'near-duplicates':<{label}} {counted}, such as {example}"
 
 
 OF_BYTES = (

@@ -1,0 +1,489 @@
+"""The rules about texts: what each finds, and what looks like it and is fine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from tests.vlmdata.checked_texts import Turn, asked, batch_of, found, problems
+from vlmdata.check_settings import CheckSettings
+from vlmdata.rules import rulebook
+
+IN_ANSWERS = {
+    "text.template_residue": [
+        "A mug by {{ brand }}.",
+        "{{title}}",
+        "Height: {{ height|round }} cm",
+        "{% if colour %}red{% endif %}",
+        "A {{ row['Product title'] }} of clay",
+        "Name:{{a}}-{{b}}",
+    ],
+    "text.template_leftover": [
+        "A mug by {brand_name}.",
+        "A mug by ${brand}",
+        "A mug by %(brand)s.",
+        "A mug by <%= brand %>.",
+        "A mug [insert colour here] of clay",
+        "A mug by [Product Name].",
+        "A {{ mug of clay",
+    ],
+    "text.null": ["nan", "NaN", "None", "null", "NULL", "undefined", " nan ", "<NA>", "#N/A"],
+    "text.null_value": [
+        "Brand: nan",
+        "Brand: None\nSize: 5 cm",
+        "A mug by nan.",
+        "A mug by None, red",
+        "A mug (nan)",
+        "red, nan, 30 cm",
+        "nan mug of clay",
+        "Size: nan x nan cm",
+        "It costs nan EUR",
+        "Made of [object Object] in Spain",
+        "Price: #VALUE!",
+        "Marke: undefined; Farbe: rot",
+    ],
+    "text.empty_value": ["A mug, , red", "A mug ( ) of clay", "Colours: , red", "red,, 30 cm"],
+    "text.placeholder": [
+        *("TODO", "tbd", "n/a", "-", "...", "xxx", "Test", "description here", "[Insert description here]", "N/A."),
+        *("Lorem ipsum dolor sit amet, consectetur", "No description available.", "placeholder", "Keine Beschreibung"),
+        *("asdf", "coming soon!", "暂无描述", "---"),
+    ],
+    "text.image_placeholder": [
+        *("<image>\nA mug", "<image_1> is a mug", "<image 2>", "A mug <img>", "[IMAGE]", "[image 1] A mug", "<Image>"),
+        *("<video> shows a mug", "<image/> a mug", "<ImageHere>", "{image}", "<image_placeholder>", "<IMAGE>"),
+    ],
+    "text.special_token": [
+        *(
+            "A mug.<|im_end|>",
+            "<|im_start|>assistant\nA mug",
+            "<|vision_start|><|image_pad|><|vision_end|>",
+            "A<|video_pad|>",
+        ),
+        *(
+            "A mug<|endoftext|>",
+            "<start_of_image> A mug",
+            "A<end_of_image>",
+            "<image_soft_token>",
+            "A mug<end_of_turn>",
+        ),
+        *(
+            "<start_of_turn>model",
+            "<bos>A mug",
+            "A mug<eos>",
+            "<|begin_of_text|>A",
+            "<|start_header_id|>a",
+            "A<|eot_id|>",
+        ),
+        *("<|image|>A mug", "[INST] Describe [/INST]", "[IMG]", "[IMG_BREAK]", "[IMG_END]", "A mug</s>", "<s>A mug"),
+        *("<im_patch>", "<im_start>", "<im_end>", "<im_col>", "<fake_token_around_image>", "A mug<end_of_utterance>"),
+        *(
+            "<row_1_col_1>",
+            "<global-img>",
+            "<IMG_CONTEXT>",
+            "<unk> mug",
+            "<pad><pad>",
+            "<｜end▁of▁sentence｜>",
+            "<<SYS>>",
+        ),
+    ],
+    "text.model_markup": ["USER: what?\nASSISTANT: a mug", "### Response:\nA mug", "<think>a mug?</think>A mug"],
+    "text.refusal": [
+        "I'm sorry, but I can't see the image.",
+        "I’m sorry, but as a text-based model I cannot view images.",
+        "I am sorry, I am unable to help with that.",
+        "Sorry, but I can't assist with that request.",
+        "As an AI language model, I don't have access to images.",
+        "As an AI, I cannot see.",
+        "I cannot view the image you refer to.",
+        "I can't help with that.",
+        "I'm unable to see images directly.",
+        "I apologize, but there is no image.",
+        "Unfortunately, I cannot describe this.",
+        "Please upload the image so that I can describe it.",
+        "No image was provided.",
+        "It seems that you haven't attached an image.",
+        "I'm an AI and can't do that",
+        "Es tut mir leid, aber ich kann das Bild nicht sehen.",
+        "Leider kann ich das Bild nicht öffnen.",
+        "Als KI-Sprachmodell kann ich keine Bilder sehen.",
+        "Als KI kann ich das nicht.",
+        "Je suis désolé, mais je ne peux pas voir l'image.",
+        "Désolée, je ne vois pas d'image.",
+        "En tant qu'IA, je ne peux pas.",
+        "Lo siento, pero no puedo ver la imagen.",
+        "Como modelo de lenguaje, no puedo ver imágenes.",
+        "Desculpe, mas não consigo ver a imagem.",
+        "Sinto muito, mas não posso ajudar.",
+        "Não consigo visualizar a imagem.",
+        "Mi dispiace, ma non posso vedere l'immagine.",
+        "Het spijt me, maar ik kan de afbeelding niet zien.",
+        "Przykro mi, ale nie mogę zobaczyć obrazu.",
+        "Jako model językowy nie widzę obrazów.",
+        "Üzgünüm, ama görüntüyü göremiyorum.",
+        "Bir yapay zekâ dil modeli olarak bunu yapamam.",
+        "Извините, но я не могу увидеть изображение.",
+        "К сожалению, я не могу помочь.",
+        "Как языковая модель, я не вижу.",
+        "抱歉，我无法查看图片。",
+        "很抱歉，作为一个AI语言模型，我不能看到图片。",
+        "作为AI，我无法回答。",
+        "我无法查看您提供的图片。",
+        "申し訳ありませんが、画像を見ることができません。",
+        "죄송하지만 이미지를 볼 수 없습니다.",
+        "عذرًا، لا أستطيع رؤية الصورة.",
+        "मुझे खेद है, लेकिन मैं छवि नहीं देख सकता।",
+        "Xin lỗi, nhưng tôi không thể xem hình ảnh.",
+        "Maaf, tetapi saya tidak dapat melihat gambar.",
+    ],
+    "text.generator": [
+        "This may be a mug, but as an AI language model I could be wrong.",
+        "It is blue. I cannot see the image in detail.",
+        "Eine Tasse. Als KI kann ich das nicht sicher sagen.",
+    ],
+    "text.boilerplate": [
+        "Sure! A mug of clay.",
+        "Certainly! Here's a mug.",
+        "Of course! This mug is blue.",
+        "Here is a description of the product: A mug.",
+        "Here's a short description: a mug.",
+        "Below is the caption for the image: a mug",
+        "Absolutely! A mug.",
+        "Great question! It is a mug.",
+        "I'd be happy to describe it. A mug.",
+        "A mug of clay. Let me know if you need anything else!",
+        "A mug of clay. I hope this helps!",
+        "A mug of clay. Feel free to ask for more.",
+        "Natürlich! Eine Tasse.",
+        "Gerne! Hier ist eine Beschreibung: Tasse.",
+        "Hier ist eine kurze Beschreibung: Tasse.",
+        "Bien sûr ! Voici une description : une tasse.",
+        "Voici une description du produit : une tasse.",
+        "¡Claro! Aquí tienes una descripción: una taza.",
+        "Claro! Aqui está uma descrição: uma caneca.",
+        "Certo! Ecco una descrizione: una tazza.",
+        "Natuurlijk! Hier is een beschrijving: een mok.",
+        "Oczywiście! Oto opis: kubek.",
+        "Elbette! İşte bir açıklama: kupa.",
+        "İşte bir açıklama: kupa.",
+        "Конечно! Вот описание: кружка.",
+        "当然！这是一个杯子。",
+        "以下是该产品的描述：杯子。",
+        "もちろんです。マグカップです。",
+        "물론입니다! 머그잔입니다.",
+    ],
+    "text.mojibake": [
+        *(
+            "GrÃ¶ÃŸe",
+            "KÃ¼che",
+            "schÃ¶n",
+            "Ã„pfel",
+            "Ãœbung",
+            "cafÃ©",
+            "â€œMugâ€\x9d",
+            "donâ€™t",
+            "5 â‚¬",
+            "20 Â°C",
+            "Â© 2020",
+        ),
+        *(
+            "ÐŸÑ€Ð¸Ð²ÐµÑ‚",
+            "Î±Î²Î³",
+            "Ø§Ù„Ø¹Ø±Ø¨ÙŠØ©",
+            "æ—¥æœ¬èªž",
+            "ðŸ˜€ fun",
+            "mÄ…ka",
+            "Å›wieca",
+            "Å‚Ã³dÅº",
+            "TÃ¼rkÃ§e",
+            "tiáº¿ng Viá»‡t",
+        ),
+        *(
+            "naÃ¯ve",
+            "voilÃ\xa0 la tasse",
+            "ä½\xa0å¥½",
+            "ï»¿Mug",
+            "ÃƒÂ¤",
+            "‚Äôs",
+            "Gr√∂√üe",
+            "РїСЂРёРІРµС‚",
+            "Ã\xa0 la carte",
+            "São FranÃ§isco",
+        ),
+        *("à¤¨à¤®à¤¸à¥à¤¤à¥‡", "í•œêµ\xadì–´", "Ã–l", "Ã‰cole", "fÃ¼r", "seÃ±or", "Î¤Î¿ Ï†Î»Î¹Ï„Î¶Î¬Î½Î¹"),
+    ],
+    "text.lost_letters": ["Gr\ufffd\ufffde", "M\ufffdg", "\ue000 icon"],
+    "text.control": ["A mug\x00 of clay", "A\x07mug", "A\x0bmug", "A mug\x1b[0m", "A\x7fmug", "A\x85mug", "A\u2028mug"],
+    "text.invisible": [
+        *(
+            "A\u200bmug",
+            "\ufeffA mug",
+            "mu\u00adg",
+            "A \u202egum\u202c mug",
+            "A\u2060mug",
+            "A \u2066mug\u2069",
+            "m\u200cug",
+            "a\u200db",
+        ),
+        *("A mug\U000e0041\U000e0042", "A mug \u200e", "ㅤA mug"),
+    ],
+    "text.escape": [
+        "Gr\\u00f6\\u00dfe",
+        "A mug.\\nIt is blue.",
+        "A mug\\n\\nBlue",
+        "Gr%C3%B6sse",
+        "first\\r\\nsecond",
+        "caf\\xe9",
+    ],
+    "text.html": [
+        *(
+            "A mug<br>of clay",
+            "A mug<br/>",
+            "<p>A mug</p>",
+            "<b>Blue</b> mug",
+            "Salt &amp; pepper",
+            "5&nbsp;cm",
+            "&#39;mug&#39;",
+        ),
+        *(
+            '<a href="x">mug</a>',
+            "<ul><li>Blue</li></ul>",
+            "&uuml;ber",
+            '<div class="x">Mug</div>',
+            "A mug <!-- old -->",
+            "R&amp;nbsp;D",
+        ),
+        *('<span style="color:red">Mug</span>', "<BR>", "<strong >Mug", '<img src="a.jpg">'),
+    ],
+    "text.file_name": ["img_0042.jpg shows a mug", "The file mug-07.PNG", "See photos/mug.webp."],
+    "text.link": ["See https://shop.example/mug", "www.shop.example has it", "Write to info@shop.example"],
+    "text.phone": ["Call +49 30 1234567", "Tel. 030/1234567", "(555) 123-4567"],
+    "text.short_answer": ["Mug", "x", "ok"],
+    "text.long_answer": ["A mug. " * 1200],
+    "text.repetition": [
+        "The mug is blue. The mug is blue. The mug is blue.",
+        "It has a handle.\nIt has a handle.\nIt has a handle.",
+        "First of all. The mug is blue. And then! The mug is blue. At last? The mug is blue",
+        "这个杯子是蓝色的。这个杯子是蓝色的。这个杯子是蓝色的。",
+    ],
+}
+
+FINE = [
+    # English, and what looks like a slip and is none
+    "None of these mugs is blue.",
+    "The null hypothesis was rejected, and an undefined variable is an error.",
+    "Nan is a brand of milk powder. Nan makes it in Switzerland.",
+    "My nan gave me this mug.",
+    "Choose a < b and b > c; I <3 this mug, 3<5.",
+    "It costs $5 (or 4 €), R&D and H&M included; AT&T too.",
+    "The set {1, 2, 3} has three elements, and [5] is a footnote, [sic].",
+    "A mug [note the handle] of clay; see [1, 2].",
+    "The formula \\frac{{a}}{{b}} and x^{{2}} and \\text{cm} are LaTeX.",
+    "\\begin{array}{cc} a & b \\\\ c & d \\end{array}",
+    '{"brand": null, "size": {"cm": 5}}',
+    "```python\nx = None\nprint({{1}})\n```",
+    "```html\n<p>A page</p>\n```",
+    "The image shows a blue mug on a table, as an aid to the eye.",
+    "Sorry Coffee is a café in Berlin; the sign says so.",
+    "Sure-footed hikers wear these boots.",
+    "Certainly the bluest mug of the set, it stands on a table.",
+    "Of course the handle is made of clay too.",
+    "Here is where the river bends, with a mug on its bank.",
+    "I can see a blue mug on a table.",
+    "There is no dog in the image; the mug stands alone.",
+    "The image does not show how large the mug is.",
+    "I do not think that it is blue, it looks rather green.",
+    "An image of a mug. The photo was taken outside.",
+    "It's a mug, isn't it? “Yes”, she said – “it is…”",
+    "The user: a woman of thirty. Assistants help her.",
+    "A todo list hangs beside the mug, with a test tube.",
+    "Version 1.5.2 weighs 350 g, 12 x 8 x 9 cm, 2024-05-01, EAN 4006381333931.",
+    "Yes; no. 50 % off: now!",
+    "Emoji such as 👩‍👩‍👧, ❤️, 🏴󠁧󠁢󠁥󠁮󠁧󠁿 and 👍🏽 are fine → ✓.",
+    "A tab\tand two\nlines\r\nare fine.",
+    "Blue mug. Red mug. Blue mug. A green mug.",
+    "Yes. Yes. Yes. Yes.",
+    "Press [Enter] to add [Strg] + [C]; Mi-nang-ka-bau, Hà Nội nang.",
+    "The post code is 02110-1301, the order number 0123456789.",
+    # other scripts
+    "抱歉，密码不匹配。",
+    "すみません、まだ開店していません。",
+    "متأسفانه در این فنجان ترک است.",
+    "Niestety nie ma pokrywki. Leider kann man sie nicht spülen.",
+    "%s\u200cها روی میز است",
+    "Die Tasse ist schön groß, fasst ½ l – für Ärzte, Öfen und Übungen à 5 °C.",
+    "Leider ist die Tasse etwas klein. Als Kind mochte ich sie.",
+    "Natürlich schöne Tasse aus Ton, sicher verpackt und gerne verschenkt.",
+    "HÄNDE UND FÜSSE: GRÖSSE „Ä“, „Ö“ und »Ü«!",
+    "Une tasse très élégante, « à l'ancienne », où l'œil s'égare : forêt, Noël, naïf, garçon.",
+    "« C'est fermé… » dit-il ; “fermé”… voilà…",
+    "TÊTE À TÊTE, CHÂTEAU, «VOILÀ», ÎLE, ŒUVRE",
+    "Una taza pequeña, «está», ¿qué más? ¡Sí! Año, corazón.",
+    "Claro y sencillo: una taza. Como siempre, de barro.",
+    "Uma caneca de São João: coração, pão, maçã, AMANHÃ, “MAÇÃ”, «IRMû, não é?",
+    "NÃO, À TARDE, ÀS VEZES, IRMÃ – MANHÃ… LÃ, CÂMARA, AVÔ",
+    "Una tazza più bella perché è così; città, caffè.",
+    "Kubek z gliny: zażółć gęślą jaźń, ŁÓDŹ, ŻÓŁĆ, ĄĘŚ.",
+    "Jasnoniebieski kubek, oczywisty wybór.",
+    "Güzel bir kupa: İstanbul, ışık, ağaç, ŞIŞLİ, ÇAĞ, Öğün.",
+    "Một chiếc cốc màu xanh: tiếng Việt, ĐÂY LÀ ẤN TƯỢNG, XÃ HỘI, Ã, Â, Ê, HÃNG, “XÔ.",
+    "Синяя кружка стоит на столе, рядом с ней ложка. РОССИЯ, СССР.",
+    "Синій кухоль: їжак, ґанок, Її, СЬОГОДНІ.",
+    "Το μπλε φλιτζάνι είναι στο τραπέζι. ΟΧΙ, ΑΘΗΝΑ; Ϊ",
+    "كوب أزرق على الطاولة، مصنوع من الطين. \u200fسعره ٥ دولارات.",
+    "فنجان آبی روی میز است و می‌خواهم آن را بخرم.",
+    "ספל כחול על השולחן, עשוי מחימר.",
+    "मेज़ पर नीला मग है। क्‍षमता ३०० मिली।",
+    "โต๊ะ\u200bมีแก้วสีน้ำเงิน",
+    "桌子上有一个蓝色的杯子，容量300毫升。",
+    "テーブルの上に青いマグカップがあります。容量は三百ミリリットルです。",
+    "탁자 위에 파란 머그잔이 있습니다. 용량은 300ml입니다.",
+    "Íslenskur bolli: Ð, Þ, æ, ö; ÞETTA ER GÓÐUR BOLLI, MEÐ “SÍД.",
+    "Dansk: Ø, Å, Æ; 5 Å³ and 2 Å², “Ų.",
+    "Suomeksi: PÄÄ, “TÄÄLLÄ”, yö, ÄÄNI…",
+    "Čeština: žluťoučký kůň, ŘÍČKA, dŮM.",
+    "Magyar: árvíztűrő tükörfúrógép, ŐSZ.",
+    "Română: și, țară, înalt, ÎNTÂI, PÂINE.",
+]
+
+FINE_ANSWERS_TO_QUESTIONS = [
+    *(
+        ("What is the answer?", answer)
+        for answer in ("A", "No", "2", "Yes.", "None.", "none", "-3", "红", "Unknown", "x")
+    ),
+    ("How many mugs are there? Answer with a number", "3"),
+    ("Which one is it?\nA. red\nB. blue", "B"),
+    ("Classify the picture: choose one of the options (cat, dog).", "cat"),
+    ("这是什么？", "杯"),
+    ("Describe it.", "杯子"),
+    ("Say hello.", "hello"),
+    ("Hello!", "Hello!"),
+    ("Compare the two mugs.", "Both mugs are blue. The first is larger."),
+]
+
+
+def rules_of(conversations: list[Sequence[Turn]]) -> list[set[str]]:
+    """The rules that each conversation breaks."""
+    said: list[set[str]] = [set() for _ in conversations]
+    for problem in problems(batch_of(conversations)):
+        said[int(problem.id)].add(problem.rule)
+    return said
+
+
+@pytest.mark.parametrize("rule", IN_ANSWERS)
+def test_an_answer_is_found_by_its_rule(rule: str) -> None:
+    texts = IN_ANSWERS[rule]
+    said = rules_of([asked("Describe this product.", text) for text in texts])
+    assert [text for text, rules in zip(texts, said, strict=True) if rule not in rules] == []
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"), [("Describe this product.", None), (None, "This is the answer to that.")]
+)
+def test_a_fine_text_is_left_alone(question: str | None, answer: str | None) -> None:
+    said = rules_of([asked(question or text, answer or text) for text in FINE])
+    assert {text: rules for text, rules in zip(FINE, said, strict=True) if rules} == {}
+
+
+def test_a_short_answer_to_a_question_is_left_alone() -> None:
+    said = rules_of([asked(question, answer) for question, answer in FINE_ANSWERS_TO_QUESTIONS])
+    found_in = zip(FINE_ANSWERS_TO_QUESTIONS, said, strict=True)
+    assert {pair: rules for pair, rules in found_in if rules} == {}
+
+
+ANYWHERE = (
+    *("text.template_residue", "text.null", "text.null_value", "text.image_placeholder", "text.special_token"),
+    *("text.mojibake", "text.lost_letters", "text.control", "text.invisible", "text.html", "text.empty_value"),
+)
+
+
+@pytest.mark.parametrize("rule", ANYWHERE)
+def test_questions_and_system_texts_are_looked_at_too(rule: str) -> None:
+    texts, answer = IN_ANSWERS[rule], ("assistant", ["A blue mug."])
+    as_questions: list[Sequence[Turn]] = [[("user", [None, text]), answer] for text in texts]
+    as_systems: list[Sequence[Turn]] = [[("system", [text]), ("user", ["What is it?"]), answer] for text in texts]
+    said = rules_of([*as_questions, *as_systems])
+    assert [text for text, rules in zip([*texts, *texts], said, strict=True) if rule not in rules] == []
+
+
+@pytest.mark.parametrize("rule", ["text.refusal", "text.boilerplate", "text.file_name", "text.repetition"])
+def test_a_question_may_say_what_an_answer_may_not(rule: str) -> None:
+    said = rules_of([asked(text, "A blue mug on a table.") for text in IN_ANSWERS[rule]])
+    assert [rules for rules in said if rule in rules] == []
+
+
+def test_an_answer_that_is_the_question_is_found() -> None:
+    assert found(asked("A blue mug of clay", "a blue mug of clay.")) == {"text.answer_is_question"}
+    assert found(asked("Describe: a mug", "It is a mug, see")) == set()
+
+
+def test_an_answer_that_holds_the_question_is_found() -> None:
+    question = "What is the colour of this mug?"
+    assert found(asked(question, f"{question} It is blue.")) == {"text.question_repeated"}
+    assert found(asked(question, f"You ask: {question} Blue")) == {"text.question_repeated"}
+    turns: list[Turn] = [
+        ("user", ["Look at this picture of a mug:", None, "And?"]),
+        ("assistant", ["Look at this picture of a mug: nice"]),
+    ]
+    assert found(turns) == {"text.question_repeated"}
+    assert found(asked("What is it?", "What is it? A mug.")) == set()
+
+
+def test_a_question_of_earlier_turns_is_no_echo() -> None:
+    turns = [
+        *asked("What is the colour of this mug?", "It is blue."),
+        *asked("And what did I ask you just now, please?", "What is the colour of this mug?"),
+    ]
+    assert found(turns) == set()
+
+
+def test_a_short_question_is_found_and_one_of_images_is_not() -> None:
+    assert found(asked("x", "A blue mug.")) == {"text.short_question"}
+    assert found([("user", [None]), ("assistant", ["A blue mug."])]) == set()
+    assert found([("user", ["1", None, "2", None]), ("assistant", ["A blue mug."])]) == set()
+
+
+def test_thresholds_are_those_that_were_settled() -> None:
+    settings = CheckSettings(thresholds={"text.short_answer": {"min_characters": 20}, "text.repetition": {"times": 2}})
+    assert found(asked("Describe it.", "A blue mug."), settings) == {"text.short_answer"}
+    assert found(asked("Describe it.", "The mug is blue. The mug is blue."), settings) == {"text.repetition"}
+    long = CheckSettings(thresholds={"text.long_question": {"max_characters": 10}})
+    assert found(asked("Describe this mug.", "A blue mug."), long) == {"text.long_question"}
+
+
+def test_a_finding_says_where_it_is_and_what_to_do() -> None:
+    turns: list[Turn] = [
+        ("user", ["Compare:", None, "and <image>", None]),
+        ("assistant", ["A mug.<|im_end|><|im_end|>"]),
+    ]
+    first, second = problems(batch_of([asked("Fine?", "Fine enough."), turns]))
+    assert str(first) == (
+        "mugs.csv:3 messages[0].content[2]: the question holds '<image>', a place for an image that is only text"
+        " [text.image_placeholder] take it out, and place the image with an image part (`images` in a recipe's turn)"
+    )
+    assert str(second) == (
+        "mugs.csv:3 messages[1]: the answer holds '<|im_end|>', 2 times, a special token of Qwen [text.special_token]"
+        " take it out of the source; a model's template writes its own tokens"
+    )
+    assert (second.id, second.severity) == ("1", "error")
+
+
+def test_links_and_telephone_numbers_are_looked_for_where_asked_for() -> None:
+    turns = asked("Where can I buy it?", "At https://shop.example, +49 30 1234567.")
+    assert found(turns, CheckSettings()) == set()
+    assert found(turns, CheckSettings(select=("all", "text.link"))) == {"text.link"}
+
+
+def test_an_ignored_rule_is_silent_and_a_severity_is_as_settled() -> None:
+    turns = asked("Describe it.", "A mug <br> of clay, <|im_end|> &amp; blue")
+    settings = CheckSettings(ignore=("text.special_token",), severities={"text.html": "error"})
+    (problem,) = problems(batch_of([turns]), settings)
+    assert (problem.rule, problem.severity) == ("text.html", "error")
+    assert found(turns, CheckSettings(select=("messages",))) == set()
+
+
+def test_each_rule_about_texts_has_an_example_here() -> None:
+    elsewhere = {"text.answer_is_question", "text.question_repeated", "text.short_question", "text.long_question"}
+    of_builds = {"text.template", "text.surrogate", "text.noncharacter", "text.empty"}
+    named = {name for name in rulebook() if name.startswith("text.")}
+    assert named == set(IN_ANSWERS) | elsewhere | of_builds

@@ -1,0 +1,78 @@
+"""Baselines: what is known is not found again, what is new is, and what is gone is said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import vlmdata
+from tests.vlmdata.shop import Shop, product
+from tests.vlmdata.test_validation import said, written
+from vlmdata.errors import ConfigError
+
+
+@pytest.fixture
+def bad(shop: Shop) -> Path:
+    shop.write([product(0), product(1, description=""), product(2, photo="gone.png"), product(3)])
+    return written(shop)
+
+
+def test_what_was_written_down_is_known_and_new_findings_are_not(
+    bad: Path, shop: Shop, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    baseline = tmp_path / "known.json"
+    code, _ = said(capfd, bad, "--write-baseline", baseline)
+    assert code == 0
+    code, text = said(capfd, bad, "--baseline", baseline)
+    assert (code, "2 known" in text) == (0, True)
+    shop.write([product(9, description=""), product(0), product(1, description=""), product(2, photo="gone.png")])
+    result = vlmdata.validate(bad, baseline=baseline)
+    assert [(problem.rule, problem.id) for problem in result.problems] == [("text.empty", "SKU-009")]
+    assert (result.known, result.exit_code, result.gone) == (2, 1, ())
+
+
+def test_what_is_gone_is_said_so_that_the_file_can_shrink(
+    bad: Path, shop: Shop, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    baseline = tmp_path / "known.json"
+    vlmdata.validate(bad, write_baseline=baseline)
+    shop.write([product(0), product(2, photo="gone.png"), product(3)])
+    (gone,) = vlmdata.validate(bad, baseline=baseline).gone
+    assert (gone.rule, gone.id) == ("text.empty", "SKU-001")
+    assert "1 known finding is gone" in said(capfd, bad, "--baseline", baseline)[1]
+    vlmdata.validate(bad, baseline=baseline, write_baseline=baseline)
+    assert "SKU-001" not in baseline.read_text(encoding="utf-8")
+    assert "SKU-002" in baseline.read_text(encoding="utf-8")
+
+
+def test_a_baseline_is_sorted_one_finding_a_line_and_the_same_each_time(bad: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "a.json", tmp_path / "b.json"
+    vlmdata.validate(bad, write_baseline=first, workers=1)
+    vlmdata.validate(bad, write_baseline=second, workers=3)
+    assert first.read_bytes() == second.read_bytes()
+    lines = [line.rstrip(",") for line in first.read_text(encoding="utf-8").splitlines() if line.startswith('{"')]
+    assert [json.loads(line)["id"] for line in lines] == ["SKU-002", "SKU-001"]
+    assert all("line" not in json.loads(line) for line in lines)
+    assert {json.loads(line)["target"] for line in lines} == {"shop/recipe.yaml"}
+
+
+def test_findings_of_other_targets_stay_in_a_baseline(bad: Path, tmp_path: Path) -> None:
+    baseline = tmp_path / "known.json"
+    vlmdata.validate(bad, write_baseline=baseline)
+    other = Shop(tmp_path / "other")
+    other.write([product(7, description="")])
+    vlmdata.validate(written(other), write_baseline=baseline)
+    result = vlmdata.validate([bad, other.folder / "recipe.yaml"], baseline=baseline)
+    assert (result.errors, result.known) == (0, 3)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"baseline": 1, "findings": [{"rule": 3}]}', '{"baseline": 9, "findings": []}']
+)
+def test_what_is_no_baseline_is_refused_with_its_name(bad: Path, tmp_path: Path, text: str) -> None:
+    path = tmp_path / "known.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"known\.json: "):
+        vlmdata.validate(bad, baseline=path)

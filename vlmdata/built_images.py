@@ -1,0 +1,121 @@
+"""The images of a built dataset, decoded once each, and compared with what image_info says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+from secrets import randbits
+from struct import Struct
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import xxhash
+
+from vlmdata.check_settings import CheckSettings
+from vlmdata.identity import problem_of
+from vlmdata.image.findings import image_findings
+from vlmdata.image.inspecting import examine
+from vlmdata.image.verifying import HINTS, RULES
+from vlmdata.pixels import PIXEL_LIMIT, PixelError
+from vlmdata.record import ImageInfo, Problem
+
+PACKED = Struct("<32s8siiB")
+"""sha256, dhash, width, height, and the format's number."""
+
+TOGETHER = 8
+Said = tuple[str, str, str]
+"""A rule, a message and a hint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an image's bytes turned out to be, and what is to be said of them."""
+
+    info: ImageInfo | None
+    said: tuple[Said, ...] = ()
+
+
+@dataclass(slots=True)
+class DecodedImages:
+    """Verdicts on images by the hash of their own bytes: of those with nothing wrong, equal ones are decoded once.
+
+    The hash has a seed of its own, so that nobody can make two images that it takes for one.
+    """
+
+    settings: CheckSettings
+    _seed: int = field(default_factory=lambda: randbits(64))
+    _fine: dict[bytes, bytes] = field(default_factory=dict)
+    _formats: list[str] = field(default_factory=list)
+
+    def problems(self, batch: pa.RecordBatch, pool: Executor) -> Iterator[Problem]:
+        """What is wrong with a batch's images, and with what image_info says of them."""
+        lists, infos = batch.column("images"), batch.column("image_info")
+        offsets = lists.offsets.to_pylist()
+        data = lists.values.field("bytes")
+        starts = range(offsets[0], offsets[-1], TOGETHER)
+        pieces = [range(start, min(start + TOGETHER, offsets[-1])) for start in starts]
+        verdicts = (
+            verdict for piece in pool.map(lambda p: [self._verdict(data[i]) for i in p], pieces) for verdict in piece
+        )
+        for row in range(batch.num_rows):
+            found = [next(verdicts) for _ in range(offsets[row + 1] - offsets[row])]
+            yield from _row_problems(batch, row, found, infos[row].as_py() or [])
+
+    def _verdict(self, data: pa.Scalar) -> Verdict:
+        held = data.as_buffer()
+        key = xxhash.xxh3_128_digest(held, seed=self._seed)
+        found = self._fine.get(key)
+        if found is not None:
+            return Verdict(self._unpacked(found))
+        try:
+            examined = examine(held.to_pybytes(), pixel_limit=2 * PIXEL_LIMIT)
+        except PixelError as error:
+            return Verdict(None, ((RULES[error.kind], f"the image {error.message}", HINTS[error.kind]),))
+        info = examined.image.info
+        said = ((rule, f"the image {message}", hint) for rule, message, hint in image_findings(examined, self.settings))
+        verdict = Verdict(info, tuple(said))
+        if not verdict.said:
+            self._fine[key] = self._packed(info)
+        return verdict
+
+    def _packed(self, info: ImageInfo) -> bytes:
+        if info.format not in self._formats:
+            self._formats.append(info.format)
+        dhash = bytes.fromhex(info.dhash or "")
+        kind = self._formats.index(info.format)
+        return PACKED.pack(bytes.fromhex(info.sha256), dhash, info.width, info.height, kind)
+
+    def _unpacked(self, packed: bytes) -> ImageInfo:
+        sha, dhash, width, height, kind = PACKED.unpack(packed)
+        return ImageInfo(sha256=sha.hex(), width=width, height=height, format=self._formats[kind], dhash=dhash.hex())
+
+
+def miscounted(batch: pa.RecordBatch) -> Iterator[Problem]:
+    """Records whose image_info has another number of entries than there are images."""
+    counts = [pc.fill_null(pc.list_value_length(batch.column(name)), 0) for name in ("images", "image_info")]
+    images, infos = counts
+    for row in pc.indices_nonzero(pc.not_equal(images, infos)).to_pylist():
+        message = f"{images[row]} images, but image_info has {infos[row]} entries"
+        yield problem_of(batch, row, "contract.image_info", message, "image_info")
+
+
+def _row_problems(
+    batch: pa.RecordBatch, row: int, found: list[Verdict], stored: list[Mapping[str, Any] | None]
+) -> Iterator[Problem]:
+    if len(found) != len(stored):  # `miscounted` says so
+        stored = []
+    for place, verdict in enumerate(found):
+        said = list(verdict.said)
+        if verdict.info is not None and stored:
+            said += _disagreements(verdict.info, stored[place] or {})
+        for rule, message, hint in said:
+            yield replace(problem_of(batch, row, rule, message, f"images[{place}]"), hint=hint)
+
+
+def _disagreements(info: ImageInfo, stored: Mapping[str, Any]) -> Iterator[Said]:
+    for name in ("sha256", "width", "height", "format", "dhash"):
+        value, said = getattr(info, name), stored.get(name)
+        if said != value and not (name == "dhash" and said is None):
+            yield "contract.image_info", f"{name} is {value!r} in the bytes, {said!r} in image_info", ""

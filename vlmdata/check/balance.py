@@ -1,0 +1,171 @@
+"""How often each letter is the right one, and whether one label is nearly always the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from math import sqrt
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from vlmdata.check.rows import Rows
+from vlmdata.record import Problem
+
+LETTERS, LABELS = "dataset.letter_balance", "dataset.label_balance"
+OPTION = "option."
+MOST_LABELS = 1_000
+LABEL_BYTES = 40
+SHORT_SHARE = 0.9
+"""A dataset has labels where nine answers in ten are short, and there are no more different ones than `MOST_LABELS`."""
+
+ONE_IN_A_THOUSAND = 3.09
+"""Standard deviations above the mean that one value in a thousand exceeds."""
+
+
+@dataclass(slots=True)
+class Balance:
+    """Letters of multiple-choice questions, and labels of all others."""
+
+    rows: Rows
+    rules = (LETTERS, LABELS)
+    _given: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(26, np.int64))
+    _expected: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(26))
+    _first: dict[int, int] = field(default_factory=dict)
+    _labels: dict[str, list[int]] = field(default_factory=dict)
+    _short: int = 0
+    _answers: int = 0
+    _too_many: bool = False
+
+    def see(self, split: str, batch: pa.RecordBatch) -> None:  # noqa: ARG002
+        """Count a batch's letters and labels."""
+        seen = self.rows.see(batch)
+        choices = self._count_letters(batch, seen.first_row)
+        self._count_labels(seen.keys.answer_texts, choices, seen.first_row)
+
+    def _count_letters(self, batch: pa.RecordBatch, first_row: int) -> npt.NDArray[np.bool_]:
+        """Count the right letters, and how often each would be right by chance. The rows that have options."""
+        found = _Choices.of(batch)
+        if found is None:
+            return np.zeros(batch.num_rows, bool)
+        options = np.bincount(found.rows, minlength=batch.num_rows)
+        right = found.right(options)
+        offered = right[found.rows] >= 0
+        self._expected += np.bincount(
+            found.letters[offered], weights=1 / options[found.rows[offered]], minlength=len(self._expected)
+        )
+        given = right[right >= 0]
+        self._given += np.bincount(given, minlength=len(self._given))
+        for letter in np.unique(given).tolist():
+            self._first.setdefault(letter, first_row + int(np.argmax(right == letter)))
+        return options > 0
+
+    def _count_labels(self, texts: pa.StringArray, choices: npt.NDArray[np.bool_], first_row: int) -> None:
+        free = pc.and_(pc.is_valid(texts), pa.array(~choices))
+        short = pc.and_(free, pc.fill_null(pc.less_equal(pc.binary_length(texts), LABEL_BYTES), False))
+        self._answers += pc.sum(free).as_py() or 0
+        self._short += pc.sum(short).as_py() or 0
+        if self._too_many:
+            return
+        rows = np.flatnonzero(short.to_numpy(zero_copy_only=False))
+        coded = pc.dictionary_encode(pc.utf8_trim_whitespace(texts.take(pa.array(rows))))
+        counts = np.bincount(coded.indices.to_numpy(), minlength=len(coded.dictionary))
+        firsts = np.unique(coded.indices.to_numpy(), return_index=True)[1]
+        if len(self._labels) + len(counts) > 2 * MOST_LABELS:
+            self._too_many = True
+            return
+        for label, count, place in zip(coded.dictionary.to_pylist(), counts.tolist(), firsts.tolist(), strict=True):
+            self._labels.setdefault(label, [0, first_row + int(rows[place])])[0] += count
+
+    def findings(self) -> Iterator[Problem]:
+        """At most one of each kind."""
+        yield from self._letter_findings()
+        yield from self._label_findings()
+
+    def _letter_findings(self) -> Iterator[Problem]:
+        settings, used = self.rows.settings, self._expected > 0
+        given, expected = self._given[used], self._expected[used]
+        rows = int(given.sum())
+        if len(given) < 2 or rows < settings.threshold(LETTERS, "rows"):
+            return
+        distance = float(((given - expected) ** 2 / expected).sum())
+        effect = sqrt(distance / rows)
+        if distance <= chi_square_bound(len(given) - 1) or effect <= settings.threshold(LETTERS, "effect"):
+            return
+        worst = int(np.argmax(np.abs(self._given - self._expected)))
+        counts = ", ".join(
+            f"{chr(65 + letter)} {self._given[letter]:,} (by chance {self._expected[letter]:,.0f})"
+            for letter in np.flatnonzero(used)
+        )
+        message = f"the right letters of {rows:,} questions are uneven: {counts}"
+        hint = "shuffle the options, so that a letter tells nothing"
+        row = self._first.get(worst, min(self._first.values()))
+        yield self.rows.problem(row, LETTERS, message, hint, "fields")
+
+    def _label_findings(self) -> Iterator[Problem]:
+        settings = self.rows.settings
+        few = self._answers < settings.threshold(LABELS, "rows") or self._short < SHORT_SHARE * self._answers
+        if few or self._too_many or len(self._labels) > MOST_LABELS:
+            return
+        label, (count, row) = max(self._labels.items(), key=lambda entry: entry[1][0])
+        share = count / self._answers
+        if share <= settings.threshold(LABELS, "share"):
+            return
+        others = len(self._labels) - 1
+        rest = f"{others:,} other{'s share' if others != 1 else ' has'} the rest" if others else "there is no other"
+        message = f"{count:,} of {self._answers:,} answers are {label!r} ({share:.0%}); {rest}"
+        hint = "always to answer so would be nearly right: add rows of the others, or take some of these out"
+        yield self.rows.problem(row, LABELS, message, hint, "messages")
+
+
+@dataclass(frozen=True, slots=True)
+class _Choices:
+    """The options of a batch's multiple-choice rows: each one's row and letter; and each row's answer field."""
+
+    rows: npt.NDArray[np.int64]
+    letters: npt.NDArray[np.int64]
+    answer_rows: npt.NDArray[np.int64]
+    answers: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, batch: pa.RecordBatch) -> _Choices | None:
+        """The choices of a batch; None where it has none."""
+        fields = batch.column("fields")
+        entries = fields.flatten()
+        coded = pc.dictionary_encode(entries.field("name"))
+        names = [name or "" for name in coded.dictionary.to_pylist()]
+        letters = np.array(
+            [*(_letter(name.removeprefix(OPTION)) if name.startswith(OPTION) else -1 for name in names), -1]
+        )
+        if (letters < 0).all():
+            return None
+        codes = pc.fill_null(coded.indices, len(names)).to_numpy(zero_copy_only=False)
+        of_entry = letters[codes]
+        row_of = np.repeat(
+            np.arange(batch.num_rows), pc.fill_null(pc.list_value_length(fields), 0).to_numpy(zero_copy_only=False)
+        )
+        is_answer = np.array([*(name == "answer" for name in names), False])[codes]
+        values = entries.field("value").take(pa.array(np.flatnonzero(is_answer)))
+        chosen = np.array([_letter(value or "") for value in values.to_pylist()], np.int64)
+        is_option = of_entry >= 0
+        return cls(row_of[is_option], of_entry[is_option], row_of[is_answer], chosen)
+
+    def right(self, options: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The right letter of each row by its number, -1 where it has none or no options to tell it from."""
+        found = np.full(len(options), -1, np.int64)
+        found[self.answer_rows] = self.answers
+        found[options < 2] = -1
+        return found
+
+
+def _letter(text: str) -> int:
+    """A capital letter's number, -1 for anything else."""
+    return ord(text) - 65 if len(text) == 1 and "A" <= text <= "Z" else -1
+
+
+def chi_square_bound(freedom: int) -> float:
+    """What chi-square exceeds once in a thousand times by chance (E. B. Wilson and M. M. Hilferty, 1931)."""
+    part = 2 / (9 * freedom)
+    return freedom * float((1 - part + ONE_IN_A_THOUSAND * sqrt(part)) ** 3)

@@ -1,0 +1,119 @@
+"""Images that stand in many rows: placeholders, one product's photo under another's name, one photo twice in a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from vlmdata.check.repeats import usually
+from vlmdata.check.row_keys import Hashes
+from vlmdata.check.rows import MOST, Rows, Runs, joined, runs, told
+from vlmdata.record import Problem
+
+SHARED, REUSED, REPEATED = "dataset.shared_image", "dataset.reused_image", "images.repeated"
+
+
+@dataclass(slots=True)
+class SharedImages:
+    """Images that rows of different groups have, and that are answered differently there.
+
+    A picture may have many questions by design. So a picture counts as shared only where it has several times as many
+    groups as nine pictures in ten have, and as reused only where a picture usually has one.
+    """
+
+    rows: Rows
+    rules = (SHARED, REUSED)
+
+    def see(self, split: str, batch: pa.RecordBatch) -> None:  # noqa: ARG002
+        """Take a batch in."""
+        self.rows.see(batch)
+
+    def findings(self) -> Iterator[Problem]:
+        """Placeholders first, then pictures of two or a few products."""
+        rows, settings = self.rows, self.rows.settings
+        counts = rows.image_counts()
+        row_of = np.repeat(np.arange(len(counts)), counts)
+        found = runs(rows.hashes("images"))
+        if not len(found.counts):
+            return
+        groups = found.distinct(rows.hashes("groups")[row_of])
+        differ = (groups > 1) & self._differ(found, row_of, groups)
+        usual = usually(groups)
+        most = max(settings.threshold(SHARED, "groups"), settings.threshold(SHARED, "times") * usual)
+        shared = differ & (groups > most)
+        reused = differ & ~shared if usual == 1 else np.zeros(len(groups), bool)
+        for wanted, problem, more in (
+            (shared, self._shared, "such images"),
+            (reused, self._reused, "such images"),
+        ):
+            places = found.by_first_row(wanted)
+            yield from told((problem(row_of[found.rows(run)], int(groups[run])) for run in places), len(places), more)
+
+    def _differ(
+        self, found: Runs, row_of: npt.NDArray[np.int64], groups: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.bool_]:
+        """Whether an image's groups have different answers: a group may have one in each of two languages."""
+        answers = found.distinct(self.rows.hashes("answers")[row_of])
+        both = found.distinct(joined(self.rows.hashes("groups"), self.rows.hashes("answers"))[row_of])
+        return both < groups * answers
+
+    def _shared(self, rows: npt.NDArray[np.int64], groups: int) -> Problem:
+        message = f"one image stands in {len(rows):,} rows of {groups:,} groups: {self._examples(rows)}"
+        hint = "if it is a placeholder, drop these rows; if they are one product's variants, set `group`"
+        return self.rows.problem(int(rows[0]), SHARED, message, hint, "images")
+
+    def _reused(self, rows: npt.NDArray[np.int64], groups: int) -> Problem:
+        other = rows[np.argmax(self._groups(rows) != self._groups(rows)[0])]
+        message = f"an image is also that of {self.rows.shown(int(rows[0]))}, whose answer is another"
+        message += f" ({groups:,} groups have it)" if groups > 2 else ""
+        hint = "look whether one of them has the other's photo; if they are variants, set `group`"
+        return self.rows.problem(int(other), REUSED, message, hint, "images")
+
+    def _groups(self, rows: npt.NDArray[np.int64]) -> Hashes:
+        found: Hashes = self.rows.hashes("groups")[rows]
+        return found
+
+    def _examples(self, rows: npt.NDArray[np.int64]) -> str:
+        shown = ", ".join(self.rows.shown(int(row)) for row in rows[:3])
+        return f"{shown} …" if len(rows) > 3 else shown
+
+
+@dataclass(slots=True)
+class RepeatedInRow:
+    """Rows that have one image several times."""
+
+    rows: Rows
+    rules = (REPEATED,)
+    _found: list[tuple[int, int]] = field(default_factory=list)
+    _count: int = 0
+
+    def see(self, split: str, batch: pa.RecordBatch) -> None:  # noqa: ARG002
+        """Take a batch in, and remember its first few such rows."""
+        seen = self.rows.see(batch)
+        counts = seen.keys.image_counts
+        row_of = np.repeat(np.arange(batch.num_rows), counts)
+        order = np.lexsort((np.arange(len(row_of)), seen.keys.images, row_of))
+        images, row_of = seen.keys.images[order], row_of[order]
+        again = np.flatnonzero((images[1:] == images[:-1]) & (row_of[1:] == row_of[:-1])) + 1
+        first = np.unique(row_of[again], return_index=True)[1]
+        self._count += len(first)
+        starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+        for place in again[first][: MOST - len(self._found)]:
+            row = int(row_of[place])
+            self._found.append((seen.first_row + row, int(order[place] - starts[row])))
+
+    def findings(self) -> Iterator[Problem]:
+        """One for each of these rows."""
+        hint = "name each image in one place"
+        yield from told(
+            (
+                self.rows.problem(row, REPEATED, "the row has this image before it already", hint, f"images[{place}]")
+                for row, place in self._found
+            ),
+            self._count,
+            "such rows",
+        )

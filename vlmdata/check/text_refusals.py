@@ -1,0 +1,131 @@
+"""A generator's own voice in an answer: it refuses, speaks of itself, or wraps what was asked for in pleasantries.
+
+The phrases stand in phrases.yaml, by language. The screens here are their first letters only, since a pattern is
+compiled for each batch and a long one would cost more than the search.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from vlmdata.check.text_rule import Text, TextRule, around
+
+PHRASES = Path(__file__).parent / "phrases.yaml"
+LEAD = r"[\s\"'“”‘’«»*_>(¡¿-]*"
+"""What may stand before the first word: quotation marks and the like."""
+LEAD_SCREEN = r"\A[\s\pZ\x1c-\x1f\x{85}\"'“”‘’«»*_>(¡¿-]*"
+
+REFUSAL_SCREEN = (
+    r"i(?:['’]| ?(?:am|ap|ca|co|do|mu|un|wi|wo))|we(?:['’]| (?:ar|ap|c|mu|do))|sorry|very s|real|so s|dee|tru|my ap|unf"
+    r"|as an? |plea|could y|can y|no (?:i|p|a)|there(?: is|['’]s) no|it (?:se|lo|ap)|the (?:im|pi|ph)[a-z]+ (?:c|f|d)"
+    r"|es tu|tut m|leid|als |ich [kb]|ents|je [sn]|nous s|vrai|sinc|d.{1,2}so|en tan|malh|lo si|com[oe] |lam|desa"
+    r"|no (?:pu|me)|desc|me de|sint|infe|mi [ds]|spi|in qu|purt|non [pr]|non so|het sp|helaas|ik kan|bard|prze|przy"
+    r"|nies|jako |nie m|omlo|je m|bohu|maal|bir (?:yap|dil)|maaf|moh|seba|saya t|xin l|ai"
+)
+REFUSAL_BEYOND = (
+    r"(?i:déso|peço|não|eu n|üzg|özür|b[iİ]r (?:yap|dil)|maal|tôi |rất|là m)|[ИиПпКкМмЯяНнВв]|मु|क्ष|मा|एक|به "
+    r"|[很非真抱对對不遗遺作身我大誠申すご恐人言画写정죄미유안인언عآألنبكم]"
+)
+OPENING_SCREEN = (
+    r"sure|cert|of co|abso|defi|no pro|got it|ok|alri|here(?:['’]| [ia])|below [ia]|the fol|great q|good q|exce|thank"
+    r"|i['’](?:d|ll) be|i would be|happy|based on|in the (?:im|pi|ph)[a-z]+ you|gern|klar|selb|sicher|aber g|hier "
+    r"|avec p|d['’]acc|voici|clar|por su|desde|con g|com c|com p|segu|aqu|vol|ovv|ecco|natuu|zeker|uit|oczy|jasn|pewn"
+    r"|oto |tabi|elbe"
+)
+OPENING_BEYOND = r"(?i:natür|bien s|[iİ]şte|aquí)|[КкРрСсВв]|[当當好没沒以这這もか承は물네알다]"
+VOICE_SCREEN = (
+    r"(?i:as an? (?:ai|artif|large|lang)|i(?:['’]| a)m (?:just )?an ai|my (?:training d|knowledge)"
+    r"|\bi (?:can(?:not|['’])|am un|am not)|als (?:ki|sprachm)|en tant qu|como modelo|come modello|taalmodel)"
+)
+VOICE_BEYOND = r"(?i:jako model|как языковая)|作为|言語モデル|언어 모델"
+CLOSING_SCREEN = (
+    r"(?i:let me know|hope th|feel free|anything else|would you like|if you (?:have|need|['’]|would)|mich wissen"
+    r"|ich hoffe|espero que|no dudes|fammi sap|spero che)"
+)
+CLOSING_BEYOND = r"(?i:sitez pas|j['’]esp|avísame|fique à)|希望|如果|お役に立|도움이 되"
+LAST = 240
+"""Characters at the end of an answer in which a closing may stand."""
+
+
+@cache
+def phrases(kind: str) -> re.Pattern[str]:
+    """The phrases of a kind (refusals, generator, openings, closings) as one pattern."""
+    said = yaml.safe_load(PHRASES.read_text(encoding="utf-8"))
+    lines = "".join(said[kind].values()).splitlines()
+    pattern = "|".join(f"(?:{line})" for line in lines)
+    for word, stands_for in said["words"].items():
+        pattern = pattern.replace(word, stands_for)
+    lead = LEAD if kind in ("refusals", "openings") else ""
+    return re.compile(f"{lead}(?:{pattern})", re.IGNORECASE)
+
+
+def refusal(text: Text) -> str | None:
+    """An answer that begins by refusing."""
+    match = phrases("refusals").match(text.text)
+    return None if match is None else f"begins with {around(text.text, match)}, a refusal"
+
+
+def of_itself(text: Text) -> str | None:
+    """A generator that speaks of itself, where the answer does not begin so."""
+    match = phrases("generator").search(text.text)
+    if match is None or refusal(text) is not None:
+        return None
+    return f"holds {around(text.text, match)}: a generator speaks of itself"
+
+
+def opening(text: Text) -> str | None:
+    """What a generator says before what it was asked for."""
+    match = phrases("openings").match(text.text)
+    return (
+        None if match is None else f"begins with {around(text.text, match)}, which a generator says before it answers"
+    )
+
+
+def closing(text: Text) -> str | None:
+    """What a generator adds behind what it was asked for."""
+    match = phrases("closings").search(text.text, max(len(text.text) - LAST, 0))
+    return None if match is None else f"ends with {around(text.text, match)}, which is said to a person in a chat"
+
+
+AGAIN = "have the text generated or written again, or take these words out"
+REFUSED = "have the text generated or written again, or leave the row out"
+RULES = (
+    TextRule(
+        id="text.refusal",
+        find=refusal,
+        screen=f"{LEAD_SCREEN}(?i:{REFUSAL_SCREEN})",
+        beyond_ascii=f"{LEAD_SCREEN}(?:{REFUSAL_BEYOND})",
+        where="start",
+        roles=("assistant",),
+        hint=REFUSED,
+    ),
+    TextRule(
+        id="text.generator",
+        find=of_itself,
+        screen=VOICE_SCREEN,
+        beyond_ascii=VOICE_BEYOND,
+        roles=("assistant",),
+        hint=AGAIN,
+    ),
+    TextRule(
+        id="text.boilerplate",
+        find=opening,
+        screen=f"{LEAD_SCREEN}(?i:{OPENING_SCREEN})",
+        beyond_ascii=f"{LEAD_SCREEN}(?:{OPENING_BEYOND})",
+        where="start",
+        roles=("assistant",),
+        hint=AGAIN,
+    ),
+    TextRule(
+        id="text.boilerplate",
+        find=closing,
+        screen=CLOSING_SCREEN,
+        beyond_ascii=CLOSING_BEYOND,
+        roles=("assistant",),
+        hint=AGAIN,
+    ),
+)
