@@ -11,7 +11,7 @@ BENCHMARKS := build_speed kernel_share memory rebuild engines
 # Threads that wait without spinning: several times faster on a busy machine, no slower on a free one.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test check fix bench fuzz install clean
+.PHONY: demo test test-families test-long check fix bench fuzz install clean
 
 install: $(STAMP)
 
@@ -27,6 +27,14 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
+
+# What takes minutes each: several processes, installations of hooks, more kills.
+test-long: $(STAMP)
+	$(BIN)/python -m pytest -m long
+
+# Every family with every kind of rows, trained, resumed, evaluated and merged; `make test` runs one cell of each.
+test-families: $(STAMP)
+	$(BIN)/python -m pytest -m '' tests/vlmtrain/families
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

@@ -26,7 +26,15 @@ from measuring import machine, seconds
 from vlmdata.check.near_duplicates import WIDE, Proposals
 from vlmdata.confirming import usual_distance
 from vlmdata.image.inspecting import inspect
-from vlmdata.image.likeness import coarse_picture, distances, may_be_alike, small_picture
+from vlmdata.image.likeness import (
+    ROUGH_LIMIT,
+    coarse_picture,
+    distances,
+    may_be_alike,
+    rough_distances,
+    rough_pictures,
+    small_picture,
+)
 
 BRANDS = ("ALDERMOOR", "BRACKWELL", "CORVANE", "FENNICK")
 SIZES = {"small": (176, 192, 208), "large": (560, 600, 640)}
@@ -75,6 +83,7 @@ def judged(first: bytes, second: bytes) -> tuple[bool, bool]:
     hashes = [int(inspect(data).info.dhash or "0", 16) for data in (first, second)]
     one, two = small_picture(first)[None], small_picture(second)[None]
     alike = bool(may_be_alike(coarse_picture(one[0])[None], coarse_picture(two[0])[None])[0])
+    alike = alike and bool(rough_distances(rough_pictures(one), rough_pictures(two))[0] <= ROUGH_LIMIT)
     confirmed = alike and bool(distances(one, two)[0] <= usual_distance())
     return (hashes[0] ^ hashes[1]).bit_count() <= WIDE, confirmed
 

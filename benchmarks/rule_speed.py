@@ -24,7 +24,8 @@ from vlmdata.check.text import TextCheck, text_rules
 from vlmdata.corpus import corpus_schema
 from vlmdata.protocols import Check
 
-BATCH = 1_000
+BATCH = 8_192
+"""Rows that a validation looks at together."""
 BLOCK = 512
 """Rows of a block of a build."""
 ENGLISH = (

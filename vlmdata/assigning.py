@@ -127,7 +127,8 @@ class Assignment:
             hint = "fine where they were taken out; rows are known by their ids"
             self._warn(Problem(rule="split.earlier_gone", message=message, hint=hint, severity="warning"))
         if chosen.torn:
-            message = f"{chosen.torn:,} groups of rows that belong together were in several splits, and stay there"
+            groups = "group" if chosen.torn == 1 else "groups"
+            message = f"{chosen.torn:,} {groups} of rows that belong together were in several splits, and stay there"
             hint = "split anew without split.earlier where nothing is to be compared with older results"
             self._warn(Problem(rule="split.earlier_leak", message=message, hint=hint, severity="warning"))
 

@@ -16,7 +16,18 @@ import numpy as np
 import numpy.typing as npt
 
 from vlmdata.check.near_duplicates import NEAR, Hashes, Places, Proposals, expanded
-from vlmdata.image.likeness import SIDE, Bytes, coarse_picture, distances, is_blank, may_be_alike, small_picture
+from vlmdata.image.likeness import (
+    ROUGH_LIMIT,
+    SIDE,
+    Bytes,
+    coarse_picture,
+    distances,
+    is_blank,
+    may_be_alike,
+    rough_distances,
+    rough_pictures,
+    small_picture,
+)
 from vlmdata.pixels import PIXEL_LIMIT, QUIET, PixelError
 from vlmdata.rules import rule
 
@@ -231,7 +242,11 @@ class _Compared:
         return pairs, np.array([pair[2] for pair in found], np.float32)
 
     def _distances(self, pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        return distances(self.small[self.place[pairs[:, 0]]], self.small[self.place[pairs[:, 1]]])
+        one, two = self.small[self.place[pairs[:, 0]]], self.small[self.place[pairs[:, 1]]]
+        found = np.full(len(pairs), np.inf, np.float32)
+        (near,) = np.nonzero(rough_distances(rough_pictures(one), rough_pictures(two)) <= ROUGH_LIMIT)
+        found[near] = distances(one[near], two[near])
+        return found
 
     def _roots(self, numbers: Places) -> Places:
         for _ in range(4):

@@ -25,6 +25,7 @@ SCHEMAS = (
     "results.v1",
     "settings.v1",
     "findings.v1",
+    "preflight.v1",
 )
 
 

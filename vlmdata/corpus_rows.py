@@ -92,7 +92,7 @@ def collect(corpora: Sequence[Corpus]) -> CorpusRows:
     """Read every batch once. It keeps about 30 bytes a row and 80 an image."""
     splits: list[tuple[int, str]] = []
     parts: dict[str, list[Any]] = {
-        name: [] for name in ("split", "units", "texts", "counts", "shas", "hashes", "known")
+        name: [] for name in ("split", "units", "texts", "counts", "images", "shas", "hashes", "known")
     }
     first_rows = [0]
     for number, corpus in enumerate(corpora):
@@ -108,6 +108,7 @@ def collect(corpora: Sequence[Corpus]) -> CorpusRows:
             parts["units"].append(keys.groups)
             parts["texts"].append(keys.questions * TURN + keys.answers)
             parts["counts"].append(keys.image_counts)
+            parts["images"].append(keys.images)
             parts["shas"].append(shas)
             parts["hashes"].append(hashes)
             parts["known"].append(known)
@@ -123,7 +124,8 @@ def _joined(
 
     counts = whole("counts", np.int64)
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    shas, first, image = np.unique(whole("shas", "S64"), return_index=True, return_inverse=True)
+    _, first, image = np.unique(whole("images", np.uint64), return_index=True, return_inverse=True)
+    shas = whole("shas", "S64")[first]
     units = whole("units", np.uint64)
     names, unit = np.unique(units, return_inverse=True)
     image = image.reshape(-1)
@@ -152,6 +154,14 @@ def _images(batch: pa.RecordBatch) -> tuple[npt.NDArray[np.bytes_], Hashes, npt.
     shas = pc.fill_null(infos.field("sha256"), "")
     texts = pc.fill_null(infos.field("dhash"), "")
     known = pc.match_substring_regex(texts, HASH).to_numpy(zero_copy_only=False)
-    plain = pc.if_else(pa.array(known, pa.bool_()), texts, "0" * 16) if len(texts) else texts
-    hashes = np.frombuffer(bytes.fromhex("".join(plain.to_pylist())), np.dtype(">u8")).astype(np.uint64)
-    return np.array(shas.to_pylist(), "S64"), hashes, known.astype(bool)
+    plain = texts if known.all() else pc.if_else(pa.array(known, pa.bool_()), texts, "0" * 16)
+    hashes = np.frombuffer(bytes.fromhex(_joined_bytes(plain).decode()), np.dtype(">u8")).astype(np.uint64)
+    usual = bool(pc.all(pc.equal(pc.binary_length(shas), 64)).as_py())
+    names = np.frombuffer(_joined_bytes(shas), "S64") if usual else np.array(shas.to_pylist(), "S64")
+    return names, hashes, known.astype(bool)
+
+
+def _joined_bytes(texts: pa.StringArray) -> bytes:
+    """The bytes of all texts, one behind the other."""
+    joined: bytes = pc.binary_join(pa.ListArray.from_arrays([0, len(texts)], texts.cast(pa.binary())), b"")[0].as_py()
+    return joined

@@ -36,7 +36,8 @@ class Wish:
 class Chosen:
     """Each row's split, as a number in the order of the shares, or `BRIDGING`; and what was noticed.
 
-    `between` holds, for rows that join groups of several splits, the numbers of these splits.
+    `between` holds, for rows that join groups of several splits, the numbers of these splits; `torn` counts what stood
+    in several splits before, without any new row between.
     """
 
     splits: Numbers
@@ -143,7 +144,7 @@ def choose(
     for number in asked.tolist():
         code[number] = names.index(chosen[name_of[number]])
     splits[open_rows] = code[whole[open_rows]]
-    torn = sum(len(set(numbers)) > 1 for numbers in several.values())
+    torn = len(several.keys() - {int(whole[row]) for row in between})
     return Chosen(splits=splits, between=between, torn=torn)
 
 

@@ -27,7 +27,7 @@ class Identity:
 
     def see(self, split: str, batch: pa.RecordBatch) -> None:  # noqa: ARG002
         """Note a batch's ids."""
-        self._hashes.extend(_hashed(batch.column("id")))
+        self._hashes.extend(hashed(batch.column("id")))
 
     def findings(self) -> Iterator[Problem]:
         """Every record without an id, and every one whose id an earlier record has."""
@@ -37,7 +37,7 @@ class Identity:
         wanted = np.union1d(twice, np.array([HASHED(b"")], np.uint64))
         suspects = np.flatnonzero(np.isin(hashes, wanted))
         first: dict[str, str] = {}
-        for split, batch, row in _rows_at(self.corpus, suspects):
+        for split, batch, row in rows_at(self.corpus, suspects):
             yield from _judged(batch, row, split, first)
 
 
@@ -78,7 +78,7 @@ class Groups:
         """Note a batch's groups."""
         if split not in self._names:
             self._names.append(split)
-        self._hashes.extend(_hashed(batch.column("group")))
+        self._hashes.extend(hashed(batch.column("group")))
         self._splits.extend([self._names.index(split)] * batch.num_rows)
 
     def findings(self) -> Iterator[Problem]:
@@ -90,7 +90,7 @@ class Groups:
         every, counts = np.unique(np.concatenate(per_split), return_counts=True)
         suspects = np.flatnonzero(np.isin(hashes, every[counts > 1]))
         first: dict[str, str] = {}
-        for split, batch, row in _rows_at(self.corpus, suspects):
+        for split, batch, row in rows_at(self.corpus, suspects):
             group = batch.column("group")[row].as_py() or ""
             earlier = first.setdefault(group, split)
             if earlier != split:
@@ -98,12 +98,12 @@ class Groups:
                 yield problem_of(batch, row, "split.group_leak", message, "group")
 
 
-def _hashed(texts: pa.StringArray) -> Iterator[int]:
+def hashed(texts: pa.StringArray) -> Iterator[int]:
     """64 bits of each text; nothing counts as an empty one."""
     return map(HASHED, pc.fill_null(texts, "").cast(pa.binary()).to_pylist())
 
 
-def _rows_at(corpus: Corpus, positions: npt.NDArray[np.int64]) -> Iterator[tuple[str, pa.RecordBatch, int]]:
+def rows_at(corpus: Corpus, positions: npt.NDArray[np.int64]) -> Iterator[tuple[str, pa.RecordBatch, int]]:
     """The rows at positions of a corpus, in order, each with its split and batch."""
     start = 0
     for split, batch in corpus.batches() if len(positions) else ():

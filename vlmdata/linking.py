@@ -140,7 +140,9 @@ def _hash_number(text: str | None) -> int | None:
 
 def _once(first: Numbers, second: Numbers, count: int) -> tuple[Numbers, Numbers]:
     """Each pair of numbers once, in order; `count` is more than any of the second."""
-    both = np.unique(first * max(count, 1) + second)
+    both = np.sort(first * max(count, 1) + second)
+    if len(both):
+        both = both[np.r_[True, both[1:] != both[:-1]]]
     return both // max(count, 1), both % max(count, 1)
 
 

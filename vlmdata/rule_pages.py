@@ -31,6 +31,7 @@ FAMILIES: Mapping[str, str] = {
     "hub": "Datasets on the Hub",
     "id": "The names of rows",
     "images": "Images, and how rows name them",
+    "inspect": "Batches of a training: what a model sees of a row, and what it learns",
     "import": "Conversations in others' formats",
     "json": "JSON and JSON Lines files",
     "messages": "Turns, their roles and parts",

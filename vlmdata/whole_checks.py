@@ -15,6 +15,7 @@ from vlmdata.corpus import Corpus
 from vlmdata.identity import Groups, Identity
 from vlmdata.leaks import AGAINST_LOOKS, LOOKS, WITHIN, leak_findings
 from vlmdata.looking import Look
+from vlmdata.odd_ids import OddIds
 from vlmdata.protocols import Check, DatasetCheck
 
 OF_BUILDS = ("images.repeated", "split.empty")
@@ -40,7 +41,9 @@ class Whole:
     @classmethod
     def of(cls, corpus: Corpus, look: Look) -> Whole:
         """The checks that a look's settings ask for."""
-        own = (Identity(corpus), Groups(corpus))
+        own: tuple[DatasetCheck, ...] = (Identity(corpus), Groups(corpus))
+        if any(map(look.settings.wants, OddIds.rules)):
+            own = (*own, OddIds(corpus))
         return cls(corpus=corpus, look=look, checks=(*own, *dataset_checks(look.settings, corpus.splits)))
 
     def see(self, split: str, batch: pa.RecordBatch) -> None:

@@ -10,9 +10,22 @@ from vlmdata.version import __version__
 if TYPE_CHECKING:
     from vlmtrain.collate import Collator
     from vlmtrain.config import RunConfig, load_run
+    from vlmtrain.inspection import inspect
+    from vlmtrain.preflighting import preflight
     from vlmtrain.run import evaluate, generate, merge, sft
 
-__all__ = ["Collator", "RunConfig", "__version__", "evaluate", "generate", "load_run", "merge", "sft"]
+__all__ = [
+    "Collator",
+    "RunConfig",
+    "__version__",
+    "evaluate",
+    "generate",
+    "inspect",
+    "load_run",
+    "merge",
+    "preflight",
+    "sft",
+]
 
 _HOMES = {
     "Collator": "vlmtrain.collate",
@@ -20,7 +33,9 @@ _HOMES = {
     "load_run": "vlmtrain.config",
     "evaluate": "vlmtrain.run",
     "generate": "vlmtrain.run",
+    "inspect": "vlmtrain.inspection",
     "merge": "vlmtrain.run",
+    "preflight": "vlmtrain.preflighting",
     "sft": "vlmtrain.run",
 }
 

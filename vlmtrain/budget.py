@@ -2,108 +2,118 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vlmdata.record import Problem
-from vlmtrain.errors import BudgetError, TemplateError, over_budget
-from vlmtrain.turns import IGNORED, Rendered, Replacement, Row, answer_spans, encode, expanded, image_parts, row_name
+from vlmtrain.errors import TemplateError
+from vlmtrain.turns import (
+    IGNORED,
+    Rendered,
+    Replacement,
+    Row,
+    answer_spans,
+    encode,
+    expanded,
+    image_parts,
+    refuse_unseen,
+    row_name,
+    says_no_place,
+)
 
 if TYPE_CHECKING:
     from vlmtrain.collate import Collator
 
 Size = tuple[int, int]
-REPORT_EVERY = 1000
+"""Height and width, as the processors count."""
+
+CHANNELS = {1, 3}
+"""Sides that transformers takes for the colour channels where it counts tokens; Pixtral's count is wrong for them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowLength:
-    """A row's tokens: all of them, image tokens included, and those that are learned."""
+    """A row's tokens: all of them, those that stand for images, and those that are learned."""
 
     id: str
     tokens: int
+    image_tokens: int
     learned: int
     images: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
-    """What all rows together take. `without_images` counts the rows that have none."""
+class Measure:
+    """Rows to lengths, under one collator: its processor's own counts, and no picture of the dataset."""
 
-    rows: int
-    without_images: int
-    tokens: int
-    learned: int
-    longest: int
+    def __init__(self, collator: Collator) -> None:
+        self.collator = collator
+        self.placeholders = Placeholders(collator)
+        self._image_ids = sorted(collator.family.image_token_ids(collator.processor))
 
-
-def check_budget(rows: Iterable[Row], collator: Collator, on_rows: Callable[[int], None] | None = None) -> Budget:
-    """Measure every row before training. Raises BudgetError with every row that is too long or teaches nothing."""
-    count = tokens = learned = longest = bare = 0
-    problems: list[Problem] = []
-    for count, row in enumerate(measured(rows, collator), start=1):
-        if isinstance(row, RowLength):
-            tokens, learned, longest = tokens + row.tokens, learned + row.learned, max(longest, row.tokens)
-            bare += row.images == 0
-            problems.extend(_problems(row, collator.max_length))
-        else:
-            problems.append(row)
-        if on_rows and count % REPORT_EVERY == 0:
-            on_rows(count)
-    if problems:
-        bad = len({problem.id for problem in problems})
-        raise BudgetError(f"{bad:,} of {count:,} rows can't be trained on", problems)
-    return Budget(rows=count, without_images=bare, tokens=tokens, learned=learned, longest=longest)
-
-
-def measured(rows: Iterable[Row], collator: Collator) -> Iterator[RowLength | Problem]:
-    """The lengths of each row, or why its template refuses it, in order."""
-    placeholders = Placeholders(collator)
-    for row in rows:
+    def row(self, row: Row, sizes: Sequence[Size] | None = None) -> RowLength:
+        """A row's lengths; `sizes` in place of those of its images. Raises TemplateError."""
+        collator = self.collator
+        rendered = collator.template.conversation(row, last_turn_only=collator.last_turn_only)
+        sizes, parts = image_sizes(row) if sizes is None else sizes, image_parts(row["messages"])
+        if len(sizes) != parts:
+            raise TemplateError(f"{rendered.id}: {parts} image parts in the messages, {len(sizes)} images")
         try:
-            rendered = collator.template.conversation(row, last_turn_only=collator.last_turn_only)
-            yield _measure(row, rendered, placeholders, collator)
-        except TemplateError as error:
-            name = str(row.get("id", ""))
-            yield Problem(rule="template", message=error.message.removeprefix(f"{name}: "), source=name, id=name)
+            if rendered.marked:
+                return self._whole(row, sizes)
+            return self._counted(rendered, sizes)
+        except ValueError as error:
+            kind, shown = type(collator.processor).__name__, ", ".join(f"{width} x {height}" for height, width in sizes)
+            raise TemplateError(f"{rendered.id}: {kind} takes no images of {shown} pixels: {error}") from error
 
+    def _counted(self, rendered: Rendered, sizes: Sequence[Size]) -> RowLength:
+        import numpy as np
 
-def _measure(row: Row, rendered: Rendered, placeholders: Placeholders, collator: Collator) -> RowLength:
-    sizes = [(info["height"], info["width"]) for info in row["image_info"] or ()]
-    parts = image_parts(row["messages"])
-    if len(sizes) != parts:
-        raise TemplateError(f"{rendered.id}: {parts} image parts in the messages, {len(sizes)} images")
-    if rendered.marked:
-        return _measure_whole(row, sizes, collator)
-    replacements = placeholders.of(rendered.text, sizes)
-    tokenizer = collator.template.tokenizer
-    ids = encode([expanded(rendered.text, replacements)], tokenizer, marked=rendered.marked)[0]
-    spans = answer_spans(rendered, ids, replacements, tokenizer)
-    return RowLength(id=rendered.id, tokens=len(ids), learned=sum(end - start for start, end in spans), images=parts)
-
-
-def _measure_whole(row: Row, sizes: Sequence[Size], collator: Collator) -> RowLength:
-    """As training will see it, on blank images: for the rare row whose text holds a control token.
-
-    Not every processor can read such a text, which must be known before training.
-    """
-    from PIL import Image
-
-    unbounded = collator.without_bound()
-    batch = unbounded([{**row, "images": [Image.new("RGB", (width, height)) for height, width in sizes]}])
-    learned = int((batch["labels"] != IGNORED).sum())
-    return RowLength(id=row_name(row), tokens=int(batch["attention_mask"].sum()), learned=learned, images=len(sizes))
-
-
-def _problems(row: RowLength, most: int | None) -> Iterator[Problem]:
-    if most is not None and row.tokens > most:
-        yield over_budget(row.id, row.tokens, most)
-    if row.learned < 2:  # the end token alone
-        message = "holds no text to learn, only the end of an empty answer;"
-        yield Problem(
-            rule="budget.nothing_learned", message=message, source=row.id, id=row.id, hint="leave the row out"
+        tokenizer = self.collator.template.tokenizer
+        replacements = self.placeholders.of(rendered.text, sizes)
+        ids = encode([expanded(rendered.text, replacements)], tokenizer, marked=False)[0]
+        spans = answer_spans(rendered, ids, replacements, tokenizer)
+        image_tokens = int(np.isin(ids, self._image_ids).sum())
+        refuse_unseen(rendered.id, self.collator.processor, tokens=image_tokens, images=len(sizes))
+        return RowLength(
+            id=rendered.id,
+            tokens=len(ids),
+            image_tokens=image_tokens,
+            learned=sum(end - start for start, end in spans),
+            images=len(sizes),
         )
+
+    def _whole(self, row: Row, sizes: Sequence[Size]) -> RowLength:
+        """As training will see it, on blank images: for the rare row whose text holds a control token.
+
+        Not every processor can read such a text, which must be known before training.
+        """
+        import torch
+        from PIL import Image
+
+        unbounded = self.collator.without_bound()
+        batch = unbounded([{**row, "images": [Image.new("RGB", (width, height)) for height, width in sizes]}])
+        return RowLength(
+            id=row_name(row),
+            tokens=int(batch["attention_mask"].sum()),
+            image_tokens=int(torch.isin(batch["input_ids"], torch.tensor(self._image_ids)).sum()),
+            learned=int((batch["labels"] != IGNORED).sum()),
+            images=len(sizes),
+        )
+
+
+def measured(row: Row, measure: Measure) -> RowLength | Problem:
+    """A row's lengths, or why its template or processor refuses it."""
+    try:
+        return measure.row(row)
+    except TemplateError as error:
+        name = str(row.get("id", ""))
+        return Problem(rule="template", message=error.message.removeprefix(f"{name}: "), source=name, id=name)
+
+
+def image_sizes(row: Row) -> list[Size]:
+    """The sizes of a row's images, as its image_info says."""
+    return [(info["height"], info["width"]) for info in row["image_info"] or ()]
 
 
 class Placeholders:
@@ -120,7 +130,7 @@ class Placeholders:
         self._texts: dict[int | Size, str] = {}
 
     def of(self, text: str, sizes: Sequence[Size]) -> list[Replacement]:
-        """The expansions of a rendered text whose images have these sizes, as (height, width)."""
+        """The expansions of a rendered text whose images have these sizes."""
         if not self._collator.family.expands_placeholders or not sizes:
             return []
         token = self._processor.image_token
@@ -133,17 +143,29 @@ class Placeholders:
             found.append(Replacement(start=start, end=place, text=self._text(size)))
         return found
 
+    def tokens(self, size: Size) -> int:
+        """How many tokens an image of this size takes, but for what is the same at any size. Raises ValueError."""
+        if not self._collator.family.expands_placeholders:
+            return 1
+        count = self._counted(size)
+        if isinstance(count, int):
+            return count
+        return len(encode([self._text(size)], self._collator.template.tokenizer, marked=False)[0])
+
     def _text(self, size: Size) -> str:
-        if size not in self._counts:
-            self._counts[size] = self._count(size)
-        count = self._counts[size]
+        count = self._counted(size)
         if count not in self._texts:
             self._texts[count] = self._expansion(size)
         return self._texts[count]
 
+    def _counted(self, size: Size) -> int | Size:
+        if size not in self._counts:
+            self._counts[size] = self._count(size)
+        return self._counts[size]
+
     def _count(self, size: Size) -> int | Size:
         """How many tokens an image of this size takes, or the size itself where the processor can't say."""
-        if not hasattr(self._processor, "_get_num_multimodal_tokens"):
+        if not hasattr(self._processor, "_get_num_multimodal_tokens") or CHANNELS & set(size):
             return size
         return int(self._processor._get_num_multimodal_tokens(image_sizes=[list(size)])["num_image_tokens"][0])
 
@@ -158,4 +180,7 @@ class Placeholders:
             return_text_replacement_offsets=True,
             return_tensors="pt",
         )
-        return str(made["text_replacement_offsets"][0][0]["replacement"])
+        offsets = made.get("text_replacement_offsets")
+        if not offsets or not offsets[0]:
+            raise says_no_place(self._processor)
+        return str(offsets[0][0]["replacement"])

@@ -7,8 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from vlmtrain.errors import BudgetError, TemplateError, over_budget
 from vlmtrain.family import family_of_processor
-from vlmtrain.pictures import pictures
-from vlmtrain.turns import IGNORED, Rendered, Replacement, Row, Template, answer_spans, asked, image_parts, row_name
+from vlmtrain.features import ImageFeatures
+from vlmtrain.turns import (
+    IGNORED,
+    Rendered,
+    Replacement,
+    Row,
+    Template,
+    answer_spans,
+    asked,
+    image_parts,
+    refuse_unseen,
+    row_name,
+    says_no_place,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -33,12 +45,15 @@ class Collator:
         max_length: int | None = None,
         last_turn_only: bool = False,
         family: ModelFamily | None = None,
+        features: ImageFeatures | None = None,
     ) -> None:
+        """`features`: how images are processed; by default one at a time, with nothing kept."""
         self.processor = processor
         self.max_length = max_length
         self.last_turn_only = last_turn_only
         self.family = family or family_of_processor(processor)
-        self.template = Template(processor)
+        self.features = features or ImageFeatures(processor=processor, family=self.family)
+        self.template = Template(processor, self.family)
         self._image_ids = sorted(self.family.image_token_ids(processor))
 
     def without_bound(self) -> Collator:
@@ -52,6 +67,7 @@ class Collator:
         """
         rendered = [self.template.conversation(row, last_turn_only=self.last_turn_only) for row in rows]
         batch, replacements = self._processed(rows, rendered, padding_side="right")
+        self._check_images_seen(rows, rendered, batch)
         self._check_lengths(rendered, batch["attention_mask"])
         batch["labels"] = self._labels(rendered, batch, replacements)
         return batch
@@ -75,35 +91,46 @@ class Collator:
         if self.family.expands_placeholders:
             options["return_text_replacement_offsets"] = True
         try:
-            batch: BatchFeature = self.processor(
+            batch: BatchFeature = self.features.reader(sum(map(len, images)))(
                 text=[each.text for each in rendered],
                 images=images if any(images) else None,
                 padding=True,
                 padding_side=padding_side,
                 add_special_tokens=False,
-                return_tensors="pt",
+                images_kwargs={"return_tensors": "pt"},
                 **options,
             )
         except ValueError as error:
-            names = ", ".join(each.id for each in rendered)
-            raise TemplateError(f"{type(self.processor).__name__} refuses a row of {names}: {error}") from error
+            raise TemplateError(_refusal(self.processor, rendered, error)) from error
         offsets = batch.pop("text_replacement_offsets", None) or [[] for _ in rendered]
-        return batch, [[_replacement(each) for each in row] for row in offsets]
+        if self.family.expands_placeholders and [len(row) for row in offsets] != [len(shown) for shown in images]:
+            raise says_no_place(self.processor)
+        # Now, not in the processor: Idefics3's would make tensors of the offsets too, and fails.
+        return batch.convert_to_tensors("pt"), [[_replacement(each) for each in row] for row in offsets]
 
     def _pictures(self, row: Row) -> list[Image.Image]:
-        found = pictures(row)
+        found = self.features.pictures(row)
         placeholders = image_parts(row["messages"])
         if len(found) != placeholders:
             raise TemplateError(f"{row_name(row)}: {placeholders} image parts in the messages, {len(found)} images")
         return found
 
     def _check_mixture(self, rendered: Sequence[Rendered], images: Sequence[Sequence[Any]]) -> None:
-        if not self.family.mixes_text_only and any(images) and not all(images):
-            without = [each.id for each, shown in zip(rendered, images, strict=True) if not shown]
+        if len({self.family.batch_key(len(shown)) for shown in images}) > 1:
+            counts = ", ".join(f"{each.id}: {len(shown)}" for each, shown in zip(rendered, images, strict=True))
             raise TemplateError(
-                f"{self.family.name} can't take rows with and without images in one batch; "
-                f"without: {', '.join(without)}; take train.batch_size 1, or leave these rows out"
+                f"{self.family.name} can't take rows with different numbers of images in one batch ({counts}); "
+                "batch rows of one `family.batch_key`, or one row at a time"
             )
+
+    def _check_images_seen(self, rows: Sequence[Row], rendered: Sequence[Rendered], batch: BatchFeature) -> None:
+        """Raise TemplateError where an image of a row left no token in its ids: the model would not see it."""
+        import torch
+
+        known = torch.tensor(self._image_ids, dtype=batch["input_ids"].dtype)
+        tokens = torch.isin(batch["input_ids"], known).sum(dim=1).tolist()
+        for row, each, found in zip(rows, rendered, tokens, strict=True):
+            refuse_unseen(each.id, self.processor, tokens=found, images=image_parts(row["messages"]))
 
     def _check_lengths(self, rendered: Sequence[Rendered], attention_mask: torch.Tensor) -> None:
         if self.max_length is None:
@@ -138,6 +165,15 @@ def _asked_row(row: Row) -> dict[str, Any]:
     """The row without its last answer, and without the images that only the answer shows."""
     messages = asked(row["messages"])
     return {**row, "messages": messages, "images": list(row["images"] or ())[: image_parts(messages)]}
+
+
+def _refusal(processor: ProcessorMixin, rendered: Sequence[Rendered], error: ValueError) -> str:
+    """Why a processor takes no batch: a control token in a text, which not every one can read as text, or its words."""
+    kind = type(processor).__name__
+    marked = [each.id for each in rendered if each.marked]
+    if marked:
+        return f"{kind} can't read the control tokens in the texts of {', '.join(marked)} as plain text: {error}"
+    return f"{kind} refuses a row of {', '.join(each.id for each in rendered)}: {error}"
 
 
 def _replacement(found: Mapping[str, Any]) -> Replacement:

@@ -17,12 +17,16 @@ from vlmdata.errors import ConfigError
 from vlmdata.record import Problem
 from vlmdata.settings import Settings, check, dotted, nearest, override, read_settings, refuse, to_dataclass
 from vlmtrain.errors import RunError
+from vlmtrain.family import molmo1
+from vlmtrain.run_problems import deeper_problems, looks_local, plugin_problems
 
 SCHEMA = "run.v1"
 RUN_FILE = "run.yaml"
 ADAPTER_FOLDER = "adapter"
+MODEL_FOLDER = "model"
 
 Load = Literal["nf4", "bf16", "fp32"]
+Over = Literal["error", "drop", "shrink_images"]
 Part = Literal["language", "vision", "projector"]
 PARTS: tuple[Part, ...] = ("language", "vision", "projector")
 
@@ -39,11 +43,17 @@ class DataConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelConfig:
-    """The base model (a name on the Hub, or a folder) and the precision that it is loaded in."""
+    """The base model (a name on the Hub, or a folder) and the precision that it is loaded in.
+
+    `family` names a family from outside, `package.module:NAME`; None takes the one of the base's config. `quantise` are
+    the parts whose linear layers are 4-bit under nf4.
+    """
 
     base: str
+    family: str | None = None
     revision: str | None = None
     load: Load = "nf4"
+    quantise: tuple[Part, ...] = PARTS
     attention: str | None = None
     trust_remote_code: bool = False
 
@@ -60,26 +70,56 @@ class BudgetConfig:
     max_pixels: int | None = None
     min_pixels: int | None = None
     max_length: int | None = None
-    over: Literal["error"] = "error"
+    over: Over = "error"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoraConfig:
-    """Which modules get an adapter, and how large it is."""
+    """Which modules get an adapter, and how large it is.
+
+    `rslora` scales by alpha / sqrt(r) (Kalajdzievski 2023, arXiv 2312.03732); `dora` splits weights into magnitude and
+    direction (Liu et al. 2024, arXiv 2402.09353).
+    """
 
     targets: tuple[Part, ...] | Literal["all-linear"] = ("language",)
     r: int = 16
     alpha: float = 16
     dropout: float = 0.05
     modules_to_save: tuple[str, ...] = ()
+    rslora: bool = False
+    dora: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlyStopping:
+    """Stop where the validation loss has not fallen by `min_delta` for `patience` measurements."""
+
+    patience: int
+    min_delta: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheConfig:
+    """Where what was made of images is kept from one epoch, run or process to the next, and how much of it."""
+
+    folder: Path
+    max_gb: float = 50.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
-    """How the adapter is trained. A step takes `batch_size * accumulate` rows on each device."""
+    """How the model is trained. A step takes `batch_size * accumulate` rows on each device.
+
+    `parts` are those that learn where there is no adapter; None is all but the vision tower. `learning_rates` are those
+    of single parts. `evaluate_every` and `save_every` are steps; without them
+    it is every epoch. With a validation split the adapter of the best measurement is kept, unless `keep_best` is off.
+    """
 
     learning_rate: float
+    parts: tuple[Part, ...] | None = None
+    learning_rates: Mapping[Part, float] = dataclasses.field(default_factory=dict)
     epochs: float = 1
+    max_hours: float | None = None
     batch_size: int = 1
     accumulate: int = 1
     scheduler: str = "linear"
@@ -90,9 +130,16 @@ class TrainConfig:
     gradient_checkpointing: bool = True
     seed: int = 1
     last_turn_only: bool = False
-    workers: int = 0
+    group_by_length: bool = True
+    workers: int | Literal["auto"] = "auto"
+    cache: CacheConfig | None = None
+    evaluate_every: int | None = None
+    save_every: int | None = None
+    keep_checkpoints: int = 2
+    keep_best: bool = True
+    early_stopping: EarlyStopping | None = None
     log_every: int = 10
-    report_to: Literal["tensorboard", "none"] = "tensorboard"
+    report_to: Literal["tensorboard", "wandb", "trackio", "none"] = "tensorboard"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +169,7 @@ class RunConfig:
     model: ModelConfig
     extends: str | None = None
     budget: BudgetConfig = BudgetConfig()
-    lora: LoraConfig = LoraConfig()
+    lora: LoraConfig | None = LoraConfig()
     train: TrainConfig | None = None
     eval: EvalConfig = EvalConfig()
     price_per_hour: float | None = None
@@ -134,10 +181,23 @@ class RunConfig:
         folder = self.output / ADAPTER_FOLDER
         return folder if folder.is_dir() else None
 
+    @property
+    def whole_model(self) -> Path | None:
+        """The model that training without an adapter left in the output folder, or None before training."""
+        folder = self.output / MODEL_FOLDER
+        return folder if folder.is_dir() else None
 
-def load_run(path: str | Path, set: Mapping[str, Any] | None = None) -> RunConfig:
+    @property
+    def learned_parts(self) -> tuple[Part, ...]:
+        """The parts that learn where there is no adapter."""
+        chosen = self.train.parts if self.train else None
+        return ("language", "projector") if chosen is None else chosen
+
+
+def load_run(path: str | Path, set: Mapping[str, Any] | None = None, *, allow_plugins: bool = True) -> RunConfig:
     """A run from its file, or from the folder that `sft` made, with `set` values put over it.
 
+    `allow_plugins` says whether the run may name code from outside; none of it is imported here.
     Raises RunError with all problems, each with its file, line, and what to do.
     """
     try:
@@ -149,7 +209,8 @@ def load_run(path: str | Path, set: Mapping[str, Any] | None = None) -> RunConfi
         raise RunError(error.message, error.problems) from None
     refuse(str(path), _placed(check(merged, SCHEMA), chain, set or {}), RunError)
     config = to_dataclass(RunConfig, merged.data)
-    refuse(str(path), _placed(tuple(_meaning(config, merged)), chain, set or {}), RunError)
+    problems = (*deeper_problems(config, merged), *plugin_problems(config.model, merged, allowed=allow_plugins))
+    refuse(str(path), _placed(problems, chain, set or {}), RunError)
     return config
 
 
@@ -174,6 +235,8 @@ def as_data(config: RunConfig, *, relative_to: Path | None = None) -> dict[str, 
     if relative_to is not None:
         data["output"] = _relative(config.output, relative_to)
         data["data"]["path"] = _relative(config.data.path, relative_to)
+        if config.train and config.train.cache:
+            data["train"]["cache"]["folder"] = _relative(config.train.cache.folder, relative_to)
         if config.model.is_local:
             data["model"]["base"] = _relative(Path(config.model.base), relative_to)
     assert isinstance(data, dict)
@@ -225,6 +288,9 @@ def _extended(base: str, file: Path, settings: Settings) -> Path:
     found = file.parent / base
     if found.is_file():
         return found
+    if molmo1.is_molmo1(base):
+        refused = settings.problem(("extends",), f"{base!r}: {molmo1.REASON}", rule="run.molmo1", hint=molmo1.WAY)
+        raise RunError(f"{file}: 1 problem", [refused])
     names = sorted(shipped_runs())
     hint = nearest(base, names) or f"shipped with vlmtrain: {', '.join(names)}"
     message = f"{base!r} is neither a run file beside this one nor one shipped with vlmtrain"
@@ -239,9 +305,12 @@ def _anchored(data: dict[str, Any], folder: Path) -> dict[str, Any]:
         anchored["output"] = _joined(folder, data["output"])
     if isinstance(data.get("data"), dict) and isinstance(data["data"].get("path"), str):
         anchored["data"] = {**data["data"], "path": _joined(folder, data["data"]["path"])}
+    cache = data["train"].get("cache") if isinstance(data.get("train"), dict) else None
+    if isinstance(cache, dict) and isinstance(cache.get("folder"), str):
+        anchored["train"] = {**data["train"], "cache": {**cache, "folder": _joined(folder, cache["folder"])}}
     if isinstance(data.get("model"), dict) and isinstance(data["model"].get("base"), str):
         base = data["model"]["base"]
-        if _looks_local(base) or (folder / base).is_dir():
+        if looks_local(base) or (folder / base).is_dir():
             anchored["model"] = {**data["model"], "base": _joined(folder, base)}
     return anchored
 
@@ -254,10 +323,6 @@ def _anchored_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
 def _joined(folder: Path, value: str) -> str:
     joined = os.path.normpath(folder / value)
     return joined if Path(joined).is_absolute() or joined.startswith(".") else f"./{joined}"
-
-
-def _looks_local(base: str) -> bool:
-    return base.startswith((".", "/")) or Path(base).is_absolute()
 
 
 def _merge(chain: tuple[Settings, ...]) -> Settings:
@@ -292,41 +357,3 @@ def _placed(problems: tuple[Problem, ...], chain: tuple[Settings, ...], changes:
         source, line = next(held, (problem.source, problem.line))
         placed.append(dataclasses.replace(problem, source=source, line=line))
     return placed
-
-
-def _meaning(config: RunConfig, settings: Settings) -> Iterator[Problem]:
-    """What a schema can't say."""
-    if not config.data.path.is_dir():
-        hint = "`vlmdata build` makes it; the path is relative to the run file"
-        message = f"there is no dataset folder at {str(config.data.path)!r};"
-        yield settings.problem(("data", "path"), message, rule="run.data", hint=hint)
-    elif not (config.data.path / "dataset_dict.json").is_file():
-        hint = "name the folder that `vlmdata build` made, not one of its splits"
-        message = f"{str(config.data.path)!r} holds no dataset (no dataset_dict.json);"
-        yield settings.problem(("data", "path"), message, rule="run.data", hint=hint)
-    yield from _model_meaning(config.model, settings)
-    yield from _metric_meaning(config.eval, settings)
-    low, high = config.budget.min_pixels, config.budget.max_pixels
-    if low is not None and high is not None and low > high:
-        message = f"min_pixels {low} is more than max_pixels {high}"
-        yield settings.problem(("budget", "min_pixels"), message, rule="run.budget")
-
-
-def _model_meaning(model: ModelConfig, settings: Settings) -> Iterator[Problem]:
-    if _looks_local(model.base) and not model.is_local:
-        message = f"there is no model folder at {model.base!r};"
-        hint = "a name on the Hub has no leading dot or slash"
-        yield settings.problem(("model", "base"), message, rule="run.model", hint=hint)
-    if model.trust_remote_code and not model.is_local and not re.fullmatch(r"[0-9a-f]{40}", model.revision or ""):
-        message = "runs code from the model's repository, so the revision must be a full commit of 40 hex digits;"
-        hint = f"found revision {model.revision!r}"
-        yield settings.problem(("model", "trust_remote_code"), message, rule="run.remote_code", hint=hint)
-
-
-def _metric_meaning(config: EvalConfig, settings: Settings) -> Iterator[Problem]:
-    from vlmtrain.metric import METRICS
-
-    for index, name in enumerate(config.metrics):
-        if name not in METRICS:
-            hint = nearest(name, list(METRICS)) or f"known: {', '.join(METRICS)}"
-            yield settings.problem(("eval", "metrics", index), f"no metric {name!r};", rule="run.metric", hint=hint)

@@ -17,11 +17,15 @@ if TYPE_CHECKING:
 
 def open_dataset(path: Path) -> DatasetDict:
     """The splits of a built dataset, images left as bytes. Raises ContractError where the contract is broken."""
-    import datasets
-
     import vlmdata
 
-    opened: DatasetDict = vlmdata.open(path)
+    return as_bytes(vlmdata.open(path))
+
+
+def as_bytes(opened: Mapping[str, Dataset]) -> DatasetDict:
+    """The same splits, images left as bytes."""
+    import datasets
+
     return datasets.DatasetDict({name: _undecoded(split) for name, split in opened.items()})
 
 

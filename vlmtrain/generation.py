@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from vlmtrain.grouping import grouped
 from vlmtrain.turns import IGNORED
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def answer_rows(
     answers: dict[int, Answer] = {}
     model: Any = loaded.model
     with evaluating(model):
-        for batch in batches(rows, settings.batch_size, mixed=loaded.family.mixes_text_only):
+        for batch in batches(rows, settings.batch_size, key=loaded.family.batch_key):
             asked = [rows[index] for index in batch]
             inputs = on_device(loaded, collator.prompts(asked))
             if config.do_sample:
@@ -110,7 +111,7 @@ def learned_logits(
 
     keeps = "logits_to_keep" in inspect.signature(plain_model(loaded.model).forward).parameters
     with evaluating(loaded.model):
-        for batch in batches(rows, batch_size, mixed=loaded.family.mixes_text_only):
+        for batch in batches(rows, batch_size, key=loaded.family.batch_key):
             inputs = on_device(loaded, collator([rows[index] for index in batch]))
             targets = inputs.pop("labels")[:, 1:]
             positions = (targets != IGNORED).any(dim=0).nonzero().squeeze(-1)
@@ -125,17 +126,11 @@ def learned_logits(
                 yield index, logits[place, learned].to(torch.float32), wanted[learned]
 
 
-def batches(rows: Sequence[Row], batch_size: int, *, mixed: bool) -> list[list[int]]:
-    """Indices of rows in batches, the largest rows first; unless `mixed`, with equally many images in a batch."""
+def batches(rows: Sequence[Row], batch_size: int, *, key: Callable[[int], int]) -> list[list[int]]:
+    """Indices of rows in batches, the largest rows first; in a batch, `key` of the number of images is equal."""
     sizes = [_size(row) for row in rows]
     order = sorted(range(len(sizes)), key=lambda index: (sizes[index], -index), reverse=True)
-    made: list[list[int]] = []
-    for index in order:
-        if made and len(made[-1]) < batch_size and (mixed or sizes[made[-1][0]][0] == sizes[index][0]):
-            made[-1].append(index)
-        else:
-            made.append([index])
-    return made
+    return grouped(order, [key(size[0]) for size in sizes], batch_size)
 
 
 def _size(row: Row) -> tuple[int, int, int]:

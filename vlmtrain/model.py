@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vlmdata.errors import MissingPackageError
+from vlmtrain import processes
 from vlmtrain.config import PARTS, ModelConfig, Part, RunConfig
 from vlmtrain.errors import ModelError
-from vlmtrain.family import family_of, family_of_processor
+from vlmtrain.family import choose_for_processor, family_of_config, family_of_processor, molmo1, plugged_in
 from vlmtrain.loaded import LoadedModel
 from vlmtrain.quiet import library_noise
 
@@ -23,10 +26,14 @@ if TYPE_CHECKING:
     from vlmtrain.protocols import ModelFamily
 
 
+HEAD = "lm_head"
+
+
 def load_processor(config: RunConfig) -> ProcessorMixin:
     """The base model's processor, with the run's pixel budget in its own settings. Raises ModelError."""
     from transformers import AutoProcessor, ProcessorMixin
 
+    family = family_of_model(config.model)
     with _explained(config.model):
         processor = AutoProcessor.from_pretrained(config.model.base, **_origin(config.model))
     if not isinstance(processor, ProcessorMixin) or not hasattr(processor, "image_processor"):
@@ -34,7 +41,8 @@ def load_processor(config: RunConfig) -> ProcessorMixin:
         raise ModelError(
             f"{config.model.base}: its processor is a {kind}, which takes no images; expected a vision-language model"
         )
-    family_of_processor(processor).set_pixels(processor, config.budget.min_pixels, config.budget.max_pixels)
+    choose_for_processor(processor, family)
+    family.set_pixels(processor, config.budget.min_pixels, config.budget.max_pixels)
     if processor.tokenizer.pad_token is None:
         processor.tokenizer.pad_token = processor.tokenizer.eos_token
     return processor
@@ -45,10 +53,10 @@ def load_base(config: RunConfig, *, device: str | None = None) -> LoadedModel:
     import torch
 
     processor = load_processor(config)
-    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    place = torch.device(device) if device else processes.device()
     dtype, notes = _compute_dtype(config.model, place)
-    family = _family(config.model)
-    model = _load_weights(config.model, place, dtype, config.model.attention or family.attention)
+    family = family_of_processor(processor)
+    model = _load_weights(config.model, place, dtype, family)
     keep_cpu_weights_unpacked(model)
     model.eval()
     return LoadedModel(
@@ -57,18 +65,27 @@ def load_base(config: RunConfig, *, device: str | None = None) -> LoadedModel:
         family=family,
         device=place,
         dtype=dtype,
-        quantisation="nf4 with double quantisation" if config.model.load == "nf4" else "not quantised",
+        quantisation=_quantisation(config.model),
         attention=str(model.config._attn_implementation),
         commit=getattr(model.config, "_commit_hash", None),
         notes=notes,
     )
 
 
-def _family(model: ModelConfig) -> ModelFamily:
-    from transformers import AutoConfig
+def family_of_model(model: ModelConfig) -> ModelFamily:
+    """The family that a run names, else the one that the base's config.json belongs to. Runs no code of the base.
 
+    Raises ModelError for a Molmo 1.
+    """
+    from transformers import PreTrainedConfig
+
+    if model.family is not None:
+        return plugged_in(model.family)
     with _explained(model):
-        return family_of(AutoConfig.from_pretrained(model.base, **_origin(model)).model_type)
+        found, _ = PreTrainedConfig.get_config_dict(model.base, revision=model.revision or "main")
+    if found.get("model_type") == molmo1.MODEL_TYPE:
+        raise ModelError(f"{model.base}: {molmo1.REASON} {molmo1.WAY}")
+    return family_of_config(found)
 
 
 def _compute_dtype(model: ModelConfig, device: torch.device) -> tuple[torch.dtype, tuple[str, ...]]:
@@ -87,9 +104,14 @@ def _compute_dtype(model: ModelConfig, device: torch.device) -> tuple[torch.dtyp
     return torch.float16, ("no bfloat16 on this device",)
 
 
-def _load_weights(
-    model: ModelConfig, device: torch.device, dtype: torch.dtype, attention: str | None
-) -> PreTrainedModel:
+def _quantisation(model: ModelConfig) -> str:
+    if model.load != "nf4":
+        return "not quantised"
+    only = "" if set(model.quantise) == set(PARTS) else f" of {' and '.join(model.quantise)} alone"
+    return f"nf4 with double quantisation{only}"
+
+
+def _load_weights(model: ModelConfig, device: torch.device, dtype: torch.dtype, family: ModelFamily) -> PreTrainedModel:
     from transformers import AutoModelForImageTextToText
 
     with _explained(model), library_noise():
@@ -97,20 +119,16 @@ def _load_weights(
             model.base,
             dtype=dtype,
             device_map={"": str(device)},
-            attn_implementation=attention,
-            quantization_config=_nf4(dtype) if model.load == "nf4" else None,
+            attn_implementation=model.attention or family.attention,
+            quantization_config=_nf4(dtype, _left_alone(model, family)) if model.load == "nf4" else None,
             use_safetensors=True,
             **_origin(model),
         )
     return loaded
 
 
-def _nf4(dtype: torch.dtype) -> Any:
-    """4-bit NormalFloat with double quantisation (Dettmers et al. 2023, arXiv 2305.14314, section 3).
-
-    No skip list is given: the library's own keeps the output head and tied weights as they are, and a list of ours
-    would replace it.
-    """
+def _nf4(dtype: torch.dtype, left_alone: list[str] | None) -> Any:
+    """4-bit NormalFloat with double quantisation (Dettmers et al. 2023, arXiv 2305.14314, section 3)."""
     from transformers import BitsAndBytesConfig
 
     return BitsAndBytesConfig(
@@ -118,7 +136,37 @@ def _nf4(dtype: torch.dtype) -> Any:
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype,
+        llm_int8_skip_modules=left_alone,
     )
+
+
+def _left_alone(model: ModelConfig, family: ModelFamily) -> list[str] | None:
+    """Every layer that is not quantised, as a pattern of its whole name; None where the library's own choice is right.
+
+    transformers matches a pattern from the start of a name, so that a part of one ("visual") would skip nothing
+    (quantizers/quantizers_utils.py, should_convert_module). A list replaces the library's own, which keeps the output
+    head and tied weights as they are.
+    """
+    if set(model.quantise) == set(PARTS):
+        return None
+    from transformers.quantizers.base import get_keys_to_not_convert
+
+    made = _without_weights(model)
+    asked = [name for name, _ in made.named_modules() if part_of(name, family) not in {None, *model.quantise}]
+    return [f"{re.escape(name)}$" for name in sorted({*asked, *get_keys_to_not_convert(made)})]
+
+
+def _without_weights(model: ModelConfig) -> PreTrainedModel:
+    """The model's modules, on the device that holds no numbers."""
+    import torch
+    from transformers import AutoConfig, AutoModelForImageTextToText
+
+    settings = AutoConfig.from_pretrained(model.base, **_origin(model))
+    with torch.device("meta"):
+        made: PreTrainedModel = AutoModelForImageTextToText.from_config(
+            settings, trust_remote_code=model.trust_remote_code
+        )
+    return made
 
 
 def keep_cpu_weights_unpacked(model: torch.nn.Module) -> None:
@@ -138,12 +186,15 @@ def lora_config(config: RunConfig, model: PreTrainedModel, family: ModelFamily) 
     """The adapter's settings, its targets as explicit module names. Raises ModelError for a part without any."""
     from peft import LoraConfig
 
+    assert config.lora is not None
     save = list(config.lora.modules_to_save)
     tied = bool(getattr(model.config.get_text_config(), "tie_word_embeddings", False))
     return LoraConfig(
         r=config.lora.r,
         lora_alpha=config.lora.alpha,
         lora_dropout=config.lora.dropout,
+        use_rslora=config.lora.rslora,
+        use_dora=config.lora.dora,
         target_modules=target_modules(config.lora.targets, model, family),
         modules_to_save=_found_modules(save, model) or None,
         ensure_weight_tying=tied and bool(save),
@@ -186,8 +237,39 @@ def _linear_layers(model: PreTrainedModel) -> Iterator[str]:
             yield name
 
 
+def what_learns(config: RunConfig, model: PreTrainedModel, family: ModelFamily) -> LoraConfig | None:
+    """The adapter's settings; without an adapter None, and the parts that learn are chosen in the model itself."""
+    if config.lora is not None:
+        return lora_config(config, model, family)
+    choose_parts(config.learned_parts, model, family)
+    return None
+
+
+def choose_parts(parts: Sequence[Part], model: PreTrainedModel, family: ModelFamily) -> None:
+    """Let the weights of some parts learn, in float32, and no others. Raises ModelError for a part without any.
+
+    The output head learns with the language model. Weights of bfloat16 would lose most steps: near 1 its next number is
+    1.008.
+    """
+    found = set()
+    for name, parameter in model.named_parameters():
+        part = part_of(name, family)
+        parameter.requires_grad_(part in parts)
+        if part in parts:
+            found.add(part)
+            parameter.data = parameter.data.float()
+    missing = [part for part in parts if part not in found]
+    if missing:
+        raise ModelError(f"train.parts: {type(model).__name__} has no weights in {missing[0]!r}")
+
+
 def part_of(name: str, family: ModelFamily) -> Part | None:
-    """The part of the model that a module belongs to: the one with the longest path above it."""
+    """The part of the model that a module or weight belongs to: the one with the longest path above it.
+
+    The output head, which no family's paths name, is the language model's.
+    """
+    if name.partition(".")[0] == HEAD:
+        return "language"
     held = [
         (len(path), part)
         for part in PARTS
@@ -205,13 +287,32 @@ def _found_modules(names: Sequence[str], model: PreTrainedModel) -> list[str]:
     return list(names)
 
 
-def save_adapter(model: Any, folder: Path, config: RunConfig, commit: str | None) -> None:
-    """Write the adapter as safetensors. A base that is a folder is named relative to the adapter's."""
+def save_whole(model: Any, folder: Path, loaded: LoadedModel, weights: dict[str, Any] | None = None) -> None:
+    """Write a model that was trained itself, with its processor, in the precision that it was loaded in.
+
+    `weights` stand for the model's own where these are shared out over several processes.
+    """
+    if weights is None:
+        for parameter in model.parameters():
+            parameter.data = parameter.data.to(loaded.dtype)
+    else:
+        weights = {name: each.to(loaded.dtype) if each.is_floating_point() else each for name, each in weights.items()}
+    model.save_pretrained(str(folder), state_dict=weights)
+    loaded.processor.save_pretrained(str(folder))
+
+
+def save_adapter(
+    model: Any, folder: Path, config: RunConfig, commit: str | None, weights: dict[str, Any] | None = None
+) -> None:
+    """Write the adapter as safetensors. A base that is a folder is named relative to the adapter's.
+
+    `weights` stand for the model's own where these are shared out over several processes.
+    """
     base = config.model.base
     settings = model.peft_config["default"]
     settings.base_model_name_or_path = os.path.relpath(base, folder) if config.model.is_local else base
     settings.revision = commit or config.model.revision
-    model.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
+    model.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False, state_dict=weights)
     (folder / "README.md").unlink(missing_ok=True)
 
 
@@ -238,6 +339,8 @@ def _explained(model: ModelConfig) -> Iterator[None]:
         yield
     except OSError as error:
         raise ModelError(_reason(model, error)) from error
+    except ImportError as error:
+        raise MissingPackageError(f"{model.base}: {error}") from error
     except ValueError as error:
         where = ": this folder holds no model that transformers can load" if model.is_local else ": can't be loaded"
         raise ModelError(f"{model.base}{where}: {error}") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vlmdata.errors import ContractError
@@ -11,10 +11,15 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
+SHRUNK_TO = "shrunk_to"
+"""The column that holds the width and height to which each image of a row over the token budget is made smaller."""
+
+
 def pictures(row: Mapping[str, Any]) -> list[Image.Image]:
     """The row's images in RGB, in the order of its image parts.
 
     Bytes are decoded by vlmdata.pixels, as everywhere; pictures that `datasets` decoded already are only flattened.
+    Where the row says so (SHRUNK_TO), they are made smaller.
     """
     from vlmdata import pixels
 
@@ -27,4 +32,12 @@ def pictures(row: Mapping[str, Any]) -> list[Image.Image]:
             found.append(pixels.to_rgb(image["bytes"]))
         except pixels.PixelError as error:
             raise ContractError(f"{row.get('id', '')} images[{index}]: {error}") from None
-    return found
+    sizes = row.get(SHRUNK_TO)
+    return found if sizes is None else [_shrunk(*each) for each in zip(found, sizes[: len(found)], strict=True)]
+
+
+def _shrunk(picture: Image.Image, size: Sequence[int]) -> Image.Image:
+    from PIL.Image import Resampling
+
+    width, height = size
+    return picture if picture.size == (width, height) else picture.resize((width, height), Resampling.LANCZOS)

@@ -26,12 +26,20 @@ class ModelFamily(Protocol):
         """The modules that make up each part of the model, by their paths. A longer path wins over a shorter one."""
 
     @property
-    def mixes_text_only(self) -> bool:
-        """Whether a batch may hold rows with and without images."""
-
-    @property
     def expands_placeholders(self) -> bool:
         """Whether the processor makes several tokens of an image's placeholder, and says where."""
+
+    def batch_key(self, images: int) -> int:
+        """Rows share a batch only where this is equal, by how many images they have."""
+
+    def opening(self, processor: Any) -> str:
+        """What the processor itself puts before a rendered text that does not begin with it; mostly nothing."""
+
+    def closing(self, processor: Any) -> str:
+        """What ends an answer where the template leaves that to the next turn; mostly nothing."""
+
+    def chat_template(self, processor: Any) -> str | None:
+        """The template to render with where the processor's own asks otherwise than it teaches; None takes its own."""
 
     def image_token_ids(self, processor: Any) -> frozenset[int]:
         """Every token id that stands for an image or a part of its frame, and is never learned."""

@@ -21,6 +21,7 @@ DEFAULTS = {
     "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "TOKENIZERS_PARALLELISM": "false",
+    "TORCH_CPP_LOG_LEVEL": "ERROR",  # several processes: that no parameter was left unused, once from each
     # Threads that wait for each other sleep. Spinning, two of them beside another program on a machine of two cores
     # made a training eight times slower.
     "OMP_WAIT_POLICY": "PASSIVE",

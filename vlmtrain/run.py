@@ -4,35 +4,34 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import time
+import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, field
-from hashlib import sha256
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlmdata.record import message_rows
-from vlmdata.settings import nearest
-from vlmtrain.collate import Collator
-from vlmtrain.config import ADAPTER_FOLDER, RunConfig, as_data, load_run, save_run
-from vlmtrain.controls import Swapped, find_control
+from vlmtrain import processes
+from vlmtrain.asking import Asker, collator_of, generation_of, new_rows, rows_by_id
+from vlmtrain.card import write_card
+from vlmtrain.checkpoints import FOLDER as CHECKPOINTS
+from vlmtrain.checkpoints import Checkpoint, refuse_other_run, whole_checkpoints
+from vlmtrain.config import ADAPTER_FOLDER, MODEL_FOLDER, RunConfig, as_data, load_run, save_run
+from vlmtrain.controls import find_control
 from vlmtrain.data import choose, dataset_fingerprint, open_dataset
 from vlmtrain.errors import RunError
 from vlmtrain.evaluation import (
     RESULTS_FILE,
     Candidate,
-    Control,
     EvalResult,
-    answered_rows,
     describe,
-    evaluate_candidate,
-    evaluate_control,
     reference_scores,
     versions,
     write_result,
 )
-from vlmtrain.generation import Answer, AnswerLoss, Generation, adapter_off, answer_losses, answer_rows, learned_logits
+from vlmtrain.generation import Answer, learned_logits
+from vlmtrain.identity import run_identity
 from vlmtrain.merging import (
     MERGE_FILE,
     Behaviour,
@@ -47,110 +46,132 @@ from vlmtrain.merging import (
     write_merge,
 )
 from vlmtrain.metric import find as find_metrics
-from vlmtrain.model import attach_adapter, load_base, load_processor, lora_config, save_adapter
-from vlmtrain.publishing import staged
+from vlmtrain.model import attach_adapter, load_base, part_of, what_learns
+from vlmtrain.preflight_result import FILE as PREFLIGHT_FILE
+from vlmtrain.preflight_result import Preflight, write_preflight
+from vlmtrain.preflighting import examine
+from vlmtrain.publishing import stage_of, staged
+from vlmtrain.trained import Trained, find_trained, load_trained, require_trained, save_trained
 
 if TYPE_CHECKING:
     import torch
-    from transformers import ProcessorMixin
 
-    from vlmtrain.budget import Budget
     from vlmtrain.loaded import LoadedModel
-    from vlmtrain.protocols import Metric, ModelFamily
-    from vlmtrain.train import Learner, Rows, TrainResult
+    from vlmtrain.train import Learner, TrainResult
 
 Progress = Callable[[str], None]
 Row = Mapping[str, Any]
 EVAL_FOLDER = "eval"
 TRAIN_FILE = "train.json"
-ADAPTER_FILE = "adapter_model.safetensors"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SftResult:
-    """What a training made: the run's folder, the adapter in it, and the figures of train.json."""
+    """What a training made: its folder, the adapter or whole model in it, its figures, and what was found before it."""
 
     output: Path
-    adapter: Path
+    adapter: Path | None
     training: TrainResult
+    preflight: Preflight
+    model: Path | None = None
 
 
-def sft(config: RunConfig | Path | str, *, replace: bool = False, on_progress: Progress | None = None) -> SftResult:
+def sft(
+    config: RunConfig | Path | str,
+    *,
+    replace: bool = False,
+    resume: bool = False,
+    force: bool = False,
+    on_progress: Progress | None = None,
+) -> SftResult:
     """Fine-tune an adapter, and leave it in the run's output folder with all that is needed to use and repeat it.
 
-    Raises RunError, ModelError, ContractError, BudgetError, TrainingError or OutputError.
+    Every row is looked at first. Where that preflight fails nothing is trained, unless `force` trains without the rows
+    that no run can take, and with those beyond budget.max_length as they are. A training that was interrupted keeps its
+    checkpoints; `resume` goes on from the last whole one, step for step as if nothing had happened. Under torchrun the
+    processes train together and the first one writes. Raises RunError, ModelError, ContractError, BudgetError,
+    TrainingError or OutputError.
     """
-    from vlmtrain.train import train, train_manifest
+    from vlmtrain.train import Place, require_reporter, train, train_manifest
 
     config = _loaded(config)
-    tell = on_progress or _silent
+    tell = (on_progress if processes.is_first() else None) or _silent
     if config.train is None:
         raise RunError(f"the run has no `train` section, so there is nothing to train for {config.output}")
-    with staged(config.output, replace=replace, mark=TRAIN_FILE) as folder:
+    require_reporter(config.train.report_to)
+    processes.refuse_sharing(config.model.load)
+    with _training_folder(config, replace=replace, resume=resume) as folder:
         fingerprint = dataset_fingerprint(config.data.path)
-        rows = _training_rows(config)
-        tell(f"{len(rows.train):,} rows of {config.data.path}, split {config.data.train_split}")
-        _check_budget(config, rows, tell)
+        examined = examine(config, tell)
+        if not force:
+            examined.refuse()
+        rows = examined.rows()
         tell(f"loading {config.model.base}{'' if config.model.is_local else '; the first time it is downloaded'}")
         loaded = load_base(config)
         tell(loaded.describe())
-        model, result = train(config, _learner(config, loaded), rows, folder, on_progress)
-        save_adapter(model, folder / ADAPTER_FOLDER, config, loaded.commit)
-        save_run(dataclasses.replace(config, output=folder), folder)
-        manifest = train_manifest(config, loaded, result, fingerprint)
-        (folder / TRAIN_FILE).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return SftResult(output=config.output, adapter=config.output / ADAPTER_FOLDER, training=result)
+        learner = learner_of(config, loaded, fingerprint, force=force)
+        checkpoint = _checkpoint(folder, learner) if resume else None
+        if checkpoint is not None:
+            tell(f"going on after step {checkpoint.step:,}")
+        model, result = train(config, learner, rows, Place(folder=folder, checkpoint=checkpoint), tell)
+        save_trained(model, folder, config, loaded)
+        if processes.is_first():
+            save_run(dataclasses.replace(config, output=folder), folder)
+            manifest = {**train_manifest(config, loaded, result, fingerprint), **examined.said(force=force)}
+            write_preflight(examined.result, folder / PREFLIGHT_FILE)
+            said = json.dumps(manifest, indent=2, ensure_ascii=False)
+            (folder / TRAIN_FILE).write_text(f"{said}\n", encoding="utf-8")
+            write_card(config, folder)
+            shutil.rmtree(folder / CHECKPOINTS)
+    return SftResult(
+        output=config.output,
+        adapter=config.output / ADAPTER_FOLDER if config.lora else None,
+        model=None if config.lora else config.output / MODEL_FOLDER,
+        training=result,
+        preflight=examined.result,
+    )
 
 
-def _learner(config: RunConfig, loaded: LoadedModel) -> Learner:
+@contextmanager
+def _training_folder(config: RunConfig, *, replace: bool, resume: bool) -> Iterator[Path]:
+    """The folder that a training writes into. Of several processes the first makes and publishes it."""
+    if not processes.is_first():
+        processes.wait_for_all()
+        yield stage_of(Path(os.path.abspath(config.output)))  # noqa: PTH100
+        processes.wait_for_all()
+        return
+    keeps = staged(config.output, replace=replace, mark=TRAIN_FILE, resume=resume, worth_keeping=has_checkpoint)
+    with keeps as folder:
+        processes.wait_for_all()
+        yield folder
+        processes.wait_for_all()
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether a training that was interrupted left a whole checkpoint in a folder."""
+    return bool(whole_checkpoints(folder / CHECKPOINTS))
+
+
+def _checkpoint(folder: Path, learner: Learner) -> Checkpoint:
+    """The last whole checkpoint of the same run. Raises RunError with the differences where it is another's."""
+    *_, last = whole_checkpoints(folder / CHECKPOINTS)
+    refuse_other_run(last, learner.identity)
+    return last
+
+
+def learner_of(config: RunConfig, loaded: LoadedModel, fingerprint: str, *, force: bool) -> Learner:
+    """What learns in a run, on a base that is loaded."""
     from vlmtrain.train import Learner
 
     return Learner(
         loaded=loaded,
-        lora=lora_config(config, loaded.model, loaded.family),
-        collator=_collator(config, loaded.processor, loaded.family, max_length=config.budget.max_length),
+        lora=what_learns(config, loaded.model, loaded.family),
+        collator=collator_of(
+            config, loaded.processor, loaded.family, max_length=None if force else config.budget.max_length
+        ),
+        identity=run_identity(config, fingerprint, loaded.processor, loaded.commit),
+        part_of=lambda name: part_of(name, loaded.family),
     )
-
-
-def _collator(
-    config: RunConfig, processor: ProcessorMixin, family: ModelFamily | None = None, *, max_length: int | None = None
-) -> Collator:
-    """How the run turns rows into batches."""
-    last = config.train is not None and config.train.last_turn_only
-    return Collator(processor, max_length=max_length, last_turn_only=last, family=family)
-
-
-def _training_rows(config: RunConfig) -> Rows:
-    from vlmtrain.train import Rows
-
-    data = config.data
-    dataset = open_dataset(data.path)
-    validation = None if data.validation_split is None else choose(dataset, data.validation_split, data.limit)
-    return Rows(train=choose(dataset, data.train_split, data.limit), validation=validation)
-
-
-def _check_budget(config: RunConfig, rows: Rows, tell: Progress) -> None:
-    """Measure every row that will be trained on or validated, before any weights are loaded."""
-    from vlmtrain.budget import check_budget
-
-    measure = _collator(config, load_processor(config), max_length=config.budget.max_length)
-    for split in (rows.train, rows.validation):
-        if split is not None:
-            rows_only = split.remove_columns("images")
-            found = check_budget(rows_only, measure, lambda count: tell(f"{count:,} rows measured"))
-            _check_mixture(found, measure, config)
-            tell(f"{found.rows:,} rows: {found.tokens:,} tokens, {found.learned:,} learned, longest {found.longest:,}")
-
-
-def _check_mixture(found: Budget, collator: Collator, config: RunConfig) -> None:
-    """Refuse, before training, batches that the family's forward can't take."""
-    mixed = 0 < found.without_images < found.rows
-    if mixed and not collator.family.mixes_text_only and config.train is not None and config.train.batch_size > 1:
-        raise RunError(
-            f"{collator.family.name} can't take rows with and without images in one batch, and "
-            f"{found.without_images:,} of {found.rows:,} rows have none; "
-            "take train.batch_size 1, or leave these rows out"
-        )
 
 
 def _silent(line: str) -> None:
@@ -166,20 +187,27 @@ def evaluate(
 ) -> EvalResult:
     """Base against adapter on the held-out split: the same rows, pixels and settings, from one model in memory.
 
+    A model that was trained whole is loaded after its base was asked.
+
     Writes results.json and the answers of both into the run's folder, under eval/. Of a run file without `train` the
     base alone is asked. `controls` names what is done to the images in a second look at the last candidate.
     Raises RunError, ModelError, ContractError or OutputError.
     """
     config = _loaded(config)
-    adapter = _adapter(config) if config.train else None
+    found = require_trained(config) if config.train else None
     metrics = find_metrics(config.eval.metrics)
     altered = {name: find_control(name) for name in controls}
     rows = choose(open_dataset(config.data.path), config.eval.split, limit)
     with staged(config.output / EVAL_FOLDER, mark=RESULTS_FILE, replace=True) as folder:
-        asker = _Asker.of(_base(config, adapter), config, on_progress)
-        candidates = {
-            name: asker.candidate(name, rows, metrics) for name in (["base", "adapter"] if adapter else ["base"])
-        }
+        seconds: dict[str, float] = {}
+        candidates: dict[str, Candidate] = {}
+        if found is not None and found.kind == "model":
+            before = Asker.of(load_base(config), config, on_progress, seconds)
+            candidates["base"] = before.candidate("base", rows, metrics)
+            del before
+        asker = Asker.of(load_trained(config, found), config, on_progress, seconds)
+        for name in dict.fromkeys(["base", found.kind if found else "base"]):
+            candidates[name] = candidates.get(name) or asker.candidate(name, rows, metrics)
         *_, last = candidates.values()
         result = EvalResult(
             rows=rows.remove_columns("images"),
@@ -187,10 +215,12 @@ def evaluate(
             candidates=candidates,
             reference=reference_scores(last.answered, metrics),
             controls=tuple(asker.control(name, last, alter(rows), metrics) for name, alter in altered.items()),
-            setup=_eval_setup(config, asker.loaded, len(rows), limit),
-            timing=asker.seconds,
+            setup=_eval_setup(config, asker.loaded, found, rows=len(rows), limit=limit),
+            timing=seconds,
         )
         write_result(result, folder)
+    if config.train:
+        write_card(config, config.output)
     return dataclasses.replace(result, path=config.output / EVAL_FOLDER)
 
 
@@ -208,17 +238,17 @@ def merge(
     again; merge.json in the folder says how far they agree. Raises RunError, ModelError, ContractError or OutputError.
     """
     config = _loaded(config)
-    adapter = _adapter(config)
+    found = require_trained(config)
     rows = choose(open_dataset(config.data.path), config.eval.split, agreement_rows) if agreement_rows else None
     with staged(Path(out), mark=MERGE_FILE, replace=replace) as folder:
-        before = _behaviour("adapter", _base(config, adapter), config, rows, on_progress)
-        device, attention = _save_merged(config, adapter, folder)
+        before = _behaviour(found.kind, load_trained(config, found), config, rows, on_progress)
+        device, attention = _save_merged(config, found, folder)
         whole = load_merged(folder, device, attention)
         after = _behaviour("merged model", whole, config, rows, on_progress)
         result = MergeResult(
             path=Path(out),
             base=config.model.base,
-            onto="dequantised nf4" if config.model.load == "nf4" else config.model.load,
+            onto=_merged_onto(config, found),
             dtype=str(whole.dtype).removeprefix("torch."),
             parameters=whole.model.num_parameters(),
             size_bytes=size_of(folder),
@@ -242,85 +272,20 @@ def generate(
     manifest says how it is asked. `base` asks the base instead. Raises RunError, ModelError or ConfigError.
     """
     config = _loaded(config)
-    asked = [*_rows_by_id(config, ids), *_new_rows(config, rows)]
+    asked = [*rows_by_id(config, ids), *new_rows(config, rows)]
     if not asked:
         raise RunError("nothing is asked: name an id, or give images and fields")
-    adapter = None if base else config.adapter
-    return _Asker.of(_base(config, adapter), config, on_progress).answers(asked, "adapter" if adapter else "base")
+    found = None if base else find_trained(config)
+    asker = Asker.of(load_trained(config, found), config, on_progress)
+    return asker.answers(asked, found.kind if found else "base")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Asker:
-    """A model under one set of settings, asked again and again; `seconds` adds up how long each candidate took."""
-
-    loaded: LoadedModel
-    collator: Collator
-    settings: Generation
-    tell: Progress | None
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, loaded: LoadedModel, config: RunConfig, tell: Progress | None) -> _Asker:
-        collator = _collator(config, loaded.processor, loaded.family)
-        return cls(loaded=loaded, collator=collator, settings=_generation(config), tell=tell)
-
-    def answers(self, rows: Sequence[Row], name: str) -> list[Answer]:
-        """The answers of all rows, in order."""
-        started, done = time.perf_counter(), 0
-
-        def progress(more: int) -> None:
-            nonlocal done
-            done += more
-            if self.tell:
-                self.tell(f"{name}: {done:,} of {len(rows):,} rows answered")
-
-        answers = answer_rows(self.loaded, self.collator, rows, self.settings, progress)
-        self.seconds[f"{name}.answers"] = time.perf_counter() - started
-        return answers
-
-    def losses(self, rows: Sequence[Row], name: str) -> list[AnswerLoss]:
-        """The loss of every row's reference answer, in order."""
-        started = time.perf_counter()
-        losses = answer_losses(self.loaded, self.collator, rows, self.settings.batch_size)
-        self.seconds[f"{name}.losses"] = time.perf_counter() - started
-        return losses
-
-    def candidate(self, name: str, rows: Sequence[Row], metrics: Sequence[Metric]) -> Candidate:
-        """The base, or the adapter on it, scored on the rows."""
-        with adapter_off(self.loaded.model) if name == "base" else nullcontext():
-            answers = self.answers(rows, name)
-            losses = self.losses(rows, name) if any(metric.name == "answer_loss" for metric in metrics) else None
-        return evaluate_candidate(name, answered_rows(rows, answers, losses), metrics, answers)
-
-    def control(self, name: str, candidate: Candidate, rows: Swapped, metrics: Sequence[Metric]) -> Control:
-        """A candidate, the adapter if there is one, on rows whose images were tampered with."""
-        answers = self.answers(rows, f"{candidate.name}.{name}")
-        return evaluate_control(name, candidate, rows, answers, metrics)
-
-
-def _base(config: RunConfig, adapter: Path | None) -> LoadedModel:
-    loaded = load_base(config)
-    return attach_adapter(loaded, adapter) if adapter else loaded
-
-
-def _adapter(config: RunConfig) -> Path:
-    if config.adapter is None:
-        raise RunError(f"there is no adapter in {config.output}; `vlmtrain sft` makes it")
-    return config.adapter
-
-
-def _generation(config: RunConfig) -> Generation:
-    asked = config.eval.generate
-    return Generation(
-        max_new_tokens=asked.max_new_tokens, temperature=asked.temperature, batch_size=config.eval.batch_size
-    )
-
-
-def _eval_setup(config: RunConfig, loaded: LoadedModel, rows: int, limit: int | None) -> dict[str, Any]:
+def _eval_setup(
+    config: RunConfig, loaded: LoadedModel, found: Trained | None, *, rows: int, limit: int | None
+) -> dict[str, Any]:
     """What results.json says of the dataset, the model and the settings; paths relative to the run's folder."""
     data = as_data(config, relative_to=config.output)
-    adapter = config.adapter if config.train else None
-    asked = _generation(config)
+    asked = generation_of(config)
     return {
         "dataset": {
             "path": data["data"]["path"],
@@ -333,8 +298,8 @@ def _eval_setup(config: RunConfig, loaded: LoadedModel, rows: int, limit: int | 
             **data["model"],
             "commit": loaded.commit,
             "loaded": loaded.describe(),
-            "adapter": adapter.name if adapter else None,
-            "adapter_sha256": sha256((adapter / ADAPTER_FILE).read_bytes()).hexdigest() if adapter else None,
+            "adapter": found.path.name if found else None,
+            "adapter_sha256": found.sha256() if found else None,
         },
         "settings": {
             "batch_size": config.eval.batch_size,
@@ -351,45 +316,26 @@ def _behaviour(
     """A model's answers to the rows, and its logits over their references; None without rows."""
     if rows is None:
         return None
-    asker = _Asker.of(loaded, config, tell)
+    asker = Asker.of(loaded, config, tell)
     logits = learned_logits(loaded, asker.collator, rows, asker.settings.batch_size)
     return Behaviour(answers=tuple(asker.answers(rows, name)), logits=bounded(logits))
 
 
-def _save_merged(config: RunConfig, adapter: Path, folder: Path) -> tuple[torch.device, str]:
+def _merged_onto(config: RunConfig, found: Trained) -> str:
+    """What the adapter was added to, in a few words."""
+    if found.kind == "model":
+        return "trained whole, nothing to merge"
+    return "dequantised nf4" if config.model.load == "nf4" else config.model.load
+
+
+def _save_merged(config: RunConfig, found: Trained, folder: Path) -> tuple[torch.device, str]:
     """Merge and save; the model's memory is free again when this returns."""
-    made = merged(attach_adapter(dequantised(load_base(config)), adapter))
+    if found.kind == "model":
+        made = load_trained(config, found)
+    else:
+        made = merged(attach_adapter(dequantised(load_base(config)), found.path))
     save_merged(made, folder)
     return made.device, made.attention
-
-
-def _rows_by_id(config: RunConfig, ids: Sequence[str]) -> list[Row]:
-    """Rows of any split. Raises RunError with the ids that no split has, and the nearest one."""
-    if not ids:
-        return []
-    found: dict[str, Row] = {}
-    known: list[str] = []
-    for split in open_dataset(config.data.path).values():
-        names = split["id"][:]
-        known += names
-        found |= {name: split[index] for index, name in enumerate(names) if name in set(ids)}
-    missing = [name for name in ids if name not in found]
-    if missing:
-        raise RunError(f"the dataset has no row {missing[0]!r}; {nearest(missing[0], known)}".rstrip("; "))
-    return [found[name] for name in ids]
-
-
-def _new_rows(config: RunConfig, rows: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
-    """New rows as the record contract has them, up to the answer."""
-    import vlmdata
-
-    rows = list(rows)
-    for prompt in vlmdata.render(rows, config.data.path) if rows else ():
-        yield {
-            "id": prompt.id,
-            "messages": message_rows(prompt.messages),
-            "images": [{"bytes": image, "path": None} for image in prompt.images],
-        }
 
 
 def _loaded(config: RunConfig | Path | str) -> RunConfig:

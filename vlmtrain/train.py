@@ -1,21 +1,29 @@
-"""The training itself: TRL's SFTTrainer with our collator, its figures counted, its loss watched."""
+"""The training itself: a trainer is made, runs to its end or to a reason to stop, and its figures are taken."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vlmdata.errors import MissingPackageError
 from vlmdata.version import __version__
-from vlmtrain.config import RunConfig, TrainConfig, as_data
-from vlmtrain.errors import TrainingError
+from vlmtrain import processes
+from vlmtrain.callbacks import Progress, Stopping, callbacks
+from vlmtrain.checkpoints import FOLDER, PREFIX, Checkpoint
+from vlmtrain.config import Part, RunConfig, TrainConfig, as_data
+from vlmtrain.feature_cache import training_features
+from vlmtrain.loading import worker_count
+from vlmtrain.order import RowShapes
 from vlmtrain.quiet import library_noise
-from vlmtrain.turns import IGNORED
+from vlmtrain.trainer import Plan, trainer_class
 
 if TYPE_CHECKING:
     import torch
@@ -27,7 +35,8 @@ if TYPE_CHECKING:
 
 LIBRARIES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "safetensors", "datasets")
 TENSORBOARD_FOLDER = "tensorboard"
-Progress = Callable[[str], None]
+PREFETCHED = 4
+"""Batches that each worker prepares ahead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +52,11 @@ class Logged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainResult:
-    """The figures of a training. `peak_memory_bytes` is the device's on CUDA, else that of the whole process."""
+    """The figures of a training. `peak_memory_bytes` is the device's on CUDA, else that of the whole process.
+
+    `stopped` is why it ended early, if it did; `best_step` the step that the result was taken from, where a validation
+    split chose it. Of a training that was resumed, rows, tokens, seconds and cost count this process alone.
+    """
 
     steps: int
     rows_seen: int
@@ -56,64 +69,149 @@ class TrainResult:
     peak_memory_of: str
     final_loss: float
     history: tuple[Logged, ...]
+    stopped: str | None = None
+    best_step: int | None = None
+    processes: int = 1
     cost: float | None = None
     currency: str = "USD"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """The rows to learn from, and those whose loss is measured after every epoch."""
+    """The rows to learn from, and those whose loss is measured meanwhile, with the shapes that order them."""
 
     train: Dataset
+    shapes: RowShapes
     validation: Dataset | None = None
+    validation_shapes: RowShapes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Learner:
-    """What learns: the base in memory, the adapter to put on it, and how rows become its batches."""
+    """What learns: the base in memory, the adapter to put on it, and how rows become its batches.
+
+    Without an adapter it is those weights of the base that ask for gradients.
+    """
 
     loaded: LoadedModel
-    lora: LoraConfig
+    lora: LoraConfig | None
     collator: Collator
+    identity: Mapping[str, Any]
+    part_of: Callable[[str], Part | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a training writes, and the checkpoint that it goes on from, if any."""
+
+    folder: Path
+    checkpoint: Checkpoint | None = None
 
 
 def train(
-    config: RunConfig, learner: Learner, rows: Rows, folder: Path, on_progress: Progress | None = None
+    config: RunConfig, learner: Learner, rows: Rows, place: Place, on_progress: Progress | None = None
 ) -> tuple[Any, TrainResult]:
     """Train an adapter on the loaded model; returns the model with its adapter, and the figures.
 
-    The training curve goes to `folder`. Raises TrainingError where the loss stops being a number.
+    Checkpoints and the training curve go to the place's folder. Raises TrainingError where the loss stops being a
+    number or the disk is full, and KeyboardInterrupt, with a checkpoint written, after Ctrl-C.
     """
-    assert config.train is not None
+    stopping = Stopping()
     with library_noise():
-        trainer = _trainer(config, learner, rows, folder, on_progress)
+        trainer = _trainer(config, learner, rows, place, (stopping, on_progress))
         started = time.monotonic()
         _reset_peak(learner.loaded.device)
-        trainer.train()
+        with stopping.on_interrupt():
+            trainer.train(resume_from_checkpoint=str(place.checkpoint.path) if place.checkpoint else None)
         seconds = time.monotonic() - started
+        if stopping.reason == "interrupted":
+            raise KeyboardInterrupt
+        best = _take_best(config, trainer)
     trainer.model.eval()
-    return trainer.model, _result(config, trainer, learner.loaded, seconds)
+    result = _result(config, trainer, learner.loaded, seconds)
+    return trainer.model, dataclasses.replace(result, stopped=stopping.reason, best_step=best)
 
 
-def _trainer(config: RunConfig, learner: Learner, rows: Rows, folder: Path, on_progress: Progress | None) -> Any:
+def _trainer(
+    config: RunConfig, learner: Learner, rows: Rows, place: Place, watched: tuple[Stopping, Progress | None]
+) -> Any:
     from transformers import PrinterCallback
 
     settings, loaded = config.train, learner.loaded
     assert settings is not None
-    trainer = _watched_trainer_class()(
+    splits = [rows.train, *([] if rows.validation is None else [rows.validation])]
+    learner.collator.features = training_features(settings.cache, loaded, splits, watched[1] or _silent)
+    trainer = trainer_class()(
         model=loaded.model,
-        args=_arguments(settings, loaded, rows, folder),
+        args=_on_one_device(_arguments(settings, loaded, rows, place.folder / FOLDER)),
         train_dataset=rows.train,
         eval_dataset=rows.validation,
         processing_class=loaded.processor,
         data_collator=learner.collator,
         peft_config=learner.lora,
     )
+    trainer.plan = _plan(settings, learner, rows)
     trainer.remove_callback(PrinterCallback)
-    for callback in _callbacks(settings, folder, on_progress):
+    for callback in callbacks(settings, *watched, lambda: trainer.tokens_seen * processes.count()):
         trainer.add_callback(callback)
+    if processes.is_first():
+        for callback in _curve(settings, place.folder):
+            trainer.add_callback(callback)
     _float32_for_float16(trainer.model, loaded)
     return trainer
+
+
+def _silent(line: str) -> None:
+    """Progress that nobody asked for."""
+
+
+def _plan(settings: TrainConfig, learner: Learner, rows: Rows) -> Plan:
+    return Plan(
+        shapes=rows.shapes,
+        validation_shapes=rows.validation_shapes,
+        group_by_length=settings.group_by_length,
+        part_of=lambda name: learner.part_of(name.removeprefix("base_model.model.")),
+        learning_rates=settings.learning_rates,
+        keep_checkpoints=settings.keep_checkpoints,
+        identity=learner.identity,
+    )
+
+
+def _take_best(config: RunConfig, trainer: Any) -> int | None:
+    """Put the adapter of the lowest validation loss back into the model. The step that it is of."""
+    assert config.train is not None
+    best = trainer.state.best_model_checkpoint
+    if not config.train.keep_best or best is None:
+        return None
+    step = int(Path(best).name.removeprefix(PREFIX))
+    if step != trainer.state.global_step:
+        trainer._load_from_checkpoint(best)
+    return step
+
+
+def _curve(settings: TrainConfig, folder: Path) -> list[Any]:
+    """What keeps the training curve: below the run's folder, or where the user has asked to send it."""
+    from transformers.integrations.integration_utils import TensorBoardCallback, get_reporting_integration_callbacks
+
+    if settings.report_to == "none":
+        return []
+    if settings.report_to != "tensorboard":
+        return [callback() for callback in get_reporting_integration_callbacks([settings.report_to])]
+    from torch.utils.tensorboard import SummaryWriter
+
+    return [TensorBoardCallback(SummaryWriter(log_dir=str(folder / TENSORBOARD_FOLDER)))]
+
+
+def _on_one_device(arguments: Any) -> Any:
+    """A process trains on one GPU also where it sees several: TRL refuses the library's own way to use them all."""
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments
+
+
+def require_reporter(name: str) -> None:
+    """Raise MissingPackageError with the install command where the package that the curve goes to is missing."""
+    if name != "none" and find_spec(name) is None:
+        raise MissingPackageError(f"train.report_to: {name} is not installed: pip install {name}")
 
 
 def _arguments(settings: TrainConfig, loaded: LoadedModel, rows: Rows, folder: Path) -> Any:
@@ -121,6 +219,11 @@ def _arguments(settings: TrainConfig, loaded: LoadedModel, rows: Rows, folder: P
     import torch
     from trl import SFTConfig
 
+    measured = rows.validation is not None
+    seen = int(len(rows.train) * settings.epochs) // processes.count()
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    workers = worker_count(settings.workers, rows=seen, gpu=loaded.device.type == "cuda", here=here)
+    save_every = settings.save_every or (settings.evaluate_every if measured else None)
     return SFTConfig(
         output_dir=str(folder),
         max_length=None,
@@ -143,77 +246,22 @@ def _arguments(settings: TrainConfig, loaded: LoadedModel, rows: Rows, folder: P
         bf16=loaded.dtype == torch.bfloat16,
         fp16=loaded.dtype == torch.float16,
         use_cpu=loaded.device.type == "cpu",
-        dataloader_num_workers=settings.workers,
+        dataloader_num_workers=workers,
+        dataloader_prefetch_factor=PREFETCHED if workers else None,
         dataloader_pin_memory=loaded.device.type == "cuda",
-        eval_strategy="epoch" if rows.validation is not None else "no",
+        eval_strategy=("steps" if settings.evaluate_every else "epoch") if measured else "no",
+        eval_steps=settings.evaluate_every,
+        metric_for_best_model="loss" if measured and settings.keep_best else None,
+        greater_is_better=False if measured and settings.keep_best else None,
         prediction_loss_only=True,
-        save_strategy="no",
+        save_strategy="steps" if save_every else "epoch",
+        save_steps=save_every or 500,
         logging_steps=settings.log_every,
         logging_nan_inf_filter=False,
         report_to="none",
         disable_tqdm=True,
         push_to_hub=False,
     )
-
-
-def _watched_trainer_class() -> Any:
-    """SFTTrainer that counts what it sees, and stops at a loss that is no number. Made here, for trl is heavy."""
-    from trl import SFTTrainer
-
-    class WatchedTrainer(SFTTrainer):  # type: ignore[misc]
-        """Counts rows and tokens of training batches."""
-
-        rows_seen = 0
-        tokens_seen = 0
-        tokens_learned = 0
-
-        def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-            """TRL's loss; raises TrainingError where it is NaN or infinite."""
-            training = self.model.training
-            if training:
-                self.rows_seen += len(inputs["labels"])
-                self.tokens_seen += int(inputs["attention_mask"].sum())
-                self.tokens_learned += int((inputs["labels"] != IGNORED).sum())
-            loss = super().compute_loss(model, inputs, *args, **kwargs)
-            value = (loss[0] if isinstance(loss, tuple) else loss).detach()
-            if training and not bool(value.isfinite()):
-                raise TrainingError(
-                    f"the loss is {float(value)} at step {self.state.global_step + 1}, so training stops; "
-                    "a lower train.learning_rate, or model.load bf16, usually helps"
-                )
-            return loss
-
-    return WatchedTrainer
-
-
-def _callbacks(settings: TrainConfig, folder: Path, on_progress: Progress | None) -> list[Any]:
-    from transformers import TrainerCallback
-    from transformers.integrations.integration_utils import TensorBoardCallback
-
-    class Told(TrainerCallback):
-        """One line for each point of the training curve."""
-
-        started = time.monotonic()
-
-        def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
-            """Tell the loss, the place and the time left."""
-            logs = kwargs.get("logs") or {}
-            if on_progress is not None and "loss" in logs:
-                on_progress(progress_line(state.global_step, state.max_steps, logs, time.monotonic() - self.started))
-
-    callbacks: list[Any] = [Told()]
-    if settings.report_to == "tensorboard":
-        from torch.utils.tensorboard import SummaryWriter
-
-        callbacks.append(TensorBoardCallback(SummaryWriter(log_dir=str(folder / TENSORBOARD_FOLDER))))
-    return callbacks
-
-
-def progress_line(step: int, steps: int, logs: Mapping[str, Any], seconds: float) -> str:
-    """`step 20/60  loss 1.2031  learning rate 1.3e-03  0:12 left`."""
-    left = round(seconds / max(step, 1) * (steps - step))
-    rate = f"  learning rate {logs['learning_rate']:.1e}" if "learning_rate" in logs else ""
-    return f"step {step}/{steps}  loss {logs['loss']:.4f}{rate}  {left // 60}:{left % 60:02d} left"
 
 
 def _float32_for_float16(model: Any, loaded: LoadedModel) -> None:
@@ -232,11 +280,12 @@ def _result(config: RunConfig, trainer: Any, loaded: LoadedModel, seconds: float
     peak, of = _peak(loaded.device)
     price = config.price_per_hour
     parameters = list(trainer.model.parameters())
+    seen = processes.totals([trainer.rows_seen, trainer.tokens_seen, trainer.tokens_learned])
     return TrainResult(
         steps=trainer.state.global_step,
-        rows_seen=trainer.rows_seen,
-        tokens_seen=trainer.tokens_seen,
-        tokens_learned=trainer.tokens_learned,
+        rows_seen=seen[0],
+        tokens_seen=seen[1],
+        tokens_learned=seen[2],
         parameters_trained=sum(each.numel() for each in parameters if each.requires_grad),
         parameters=loaded.model.num_parameters(),
         seconds=seconds,
@@ -246,6 +295,7 @@ def _result(config: RunConfig, trainer: Any, loaded: LoadedModel, seconds: float
         history=history,
         cost=None if price is None else seconds / 3600 * price,
         currency=config.currency,
+        processes=processes.count(),
     )
 
 

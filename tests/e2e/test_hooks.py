@@ -20,7 +20,7 @@ import yaml
 
 from tests.vlmdata.shop import RECIPE, Shop, product
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
 
 ROOT = Path(__file__).parent.parent.parent
 BIN = Path(sys.executable).parent

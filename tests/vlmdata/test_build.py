@@ -273,7 +273,7 @@ def test_bad_conversations_without_an_id_are_not_taken_for_equal(shop: Shop) -> 
 
 def test_an_id_with_a_slash_is_a_group_of_its_own(shop: Shop) -> None:
     shop.write([product(number, sku=f"mugs/{number}") for number in range(20)])
-    built = shop.build(split={"train": 0.5, "test": 0.5})
+    built = shop.build(split={"train": 0.5, "test": 0.5, "together": ["group"]})
     assert built.ledger.groups == 20
     assert built.ledger.splits == {"train": 10, "test": 10}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 
 import pytest
@@ -10,7 +11,32 @@ from tests.vlmdata.checked_texts import Turn, asked, batch_of, found, problems
 from vlmdata.check_settings import CheckSettings
 from vlmdata.rules import rulebook
 
+ENCODED = base64.b64encode(bytes(range(90, 210))).decode()
 IN_ANSWERS = {
+    "text.bare_number": ["8472910", "12.0", "2023-04-01", "EUR 12.99", "30 cm", "$ 5.00"],
+    "text.blob": [
+        f"A mug {ENCODED}",
+        f"A mug data:image/png;base64,{ENCODED} in blue",
+        f"{ENCODED[:76]}\n{ENCODED[:76]}\n",
+    ],
+    "text.cut_off": [
+        f"{'A blue mug of glazed stoneware, made by hand. ' * 2}It has a wide han...",
+        f"{'A blue mug of glazed stoneware, made by hand. ' * 2}It has a wide handle and",
+        f"{'A blue mug of glazed stoneware, made by hand. ' * 2}Blue, red,",
+        f"{'A blue mug of glazed stoneware, made by hand. ' * 2}[Read more]",
+    ],
+    "text.error_message": [
+        *("Error: 429 Too Many Requests", "Traceback (most recent call last):\n  File", "503 Service Unavailable"),
+        *("Rate limit exceeded", "openai.RateLimitError: try again", "Internal Server Error", '{"error": 500}'),
+    ],
+    "text.swapped": ["Describe this product for our shop.", "Beschreibe dieses Produkt.", "What is in the picture?"],
+    "text.wrapped": [
+        '{"title": "Mug", "description": "A mug"}',
+        "{'title': 'Mug', 'price': None}",
+        "['A blue mug', 'handmade']",
+        "```markdown\nA blue mug.\n```",
+        "```\nA blue mug that is made by hand in Portugal.\n```",
+    ],
     "text.template_residue": [
         "A mug by {{ brand }}.",
         "{{title}}",
@@ -280,7 +306,6 @@ FINE = [
     "A mug [note the handle] of clay; see [1, 2].",
     "The formula \\frac{{a}}{{b}} and x^{{2}} and \\text{cm} are LaTeX.",
     "\\begin{array}{cc} a & b \\\\ c & d \\end{array}",
-    '{"brand": null, "size": {"cm": 5}}',
     "```python\nx = None\nprint({{1}})\n```",
     "```html\n<p>A page</p>\n```",
     "The image shows a blue mug on a table, as an aid to the eye.",
@@ -310,7 +335,7 @@ FINE = [
     "すみません、まだ開店していません。",
     "متأسفانه در این فنجان ترک است.",
     "Niestety nie ma pokrywki. Leider kann man sie nicht spülen.",
-    "%s\u200cها روی میز است",
+    "گل\u200cها روی میز است",
     "Die Tasse ist schön groß, fasst ½ l – für Ärzte, Öfen und Übungen à 5 °C.",
     "Leider ist die Tasse etwas klein. Als Kind mochte ich sie.",
     "Natürlich schöne Tasse aus Ton, sicher verpackt und gerne verschenkt.",
@@ -373,7 +398,12 @@ def rules_of(conversations: list[Sequence[Turn]]) -> list[set[str]]:
 @pytest.mark.parametrize("rule", IN_ANSWERS)
 def test_an_answer_is_found_by_its_rule(rule: str) -> None:
     texts = IN_ANSWERS[rule]
-    said = rules_of([asked("Describe this product.", text) for text in texts])
+    question = (
+        "A mug of clay with a wide handle, made by hand in Portugal."
+        if rule == "text.swapped"
+        else "Describe this product."
+    )
+    said = rules_of([asked(question, text) for text in texts])
     assert [text for text, rules in zip(texts, said, strict=True) if rule not in rules] == []
 
 
@@ -468,10 +498,32 @@ def test_a_finding_says_where_it_is_and_what_to_do() -> None:
     assert (second.id, second.severity) == ("1", "error")
 
 
-def test_links_and_telephone_numbers_are_looked_for_where_asked_for() -> None:
-    turns = asked("Where can I buy it?", "At https://shop.example, +49 30 1234567.")
-    assert found(turns, CheckSettings()) == set()
-    assert found(turns, CheckSettings(select=("all", "text.link"))) == {"text.link"}
+def test_links_and_telephone_numbers_may_be_asked_for() -> None:
+    answer = "At https://shop.example, +49 30 1234567."
+    assert found(asked("Where can I buy it?", answer)) == set()
+    assert found(asked("Describe this mug.", answer)) == {"text.link", "text.phone"}
+
+
+def test_an_answer_that_is_a_line_of_its_question_is_found() -> None:
+    question = "Describe this product.\nTitle: A blue mug of clay\nNordlicht"
+    assert found(asked(question, "A blue mug of clay.")) == {"text.copied"}
+    assert found(asked(f"{question}\nWhat is its title?", "A blue mug of clay")) == set()
+
+
+def test_an_error_may_be_read_off_a_screen() -> None:
+    assert found(asked("What does the error message say?", "Error: 429 Too Many Requests")) == set()
+
+
+def test_data_may_be_asked_for() -> None:
+    assert found(asked("Extract the fields as JSON.", '{"title": "Mug"}')) == set()
+
+
+def test_a_question_may_be_the_answer_where_one_was_asked_for() -> None:
+    assert found(asked("Write a quiz question about this picture of a mug.", "What is in the picture?")) == set()
+
+
+def test_code_in_a_sentence_may_hold_what_a_template_does() -> None:
+    assert found(asked("Explain it.", "It prints `{{ title }}`, then `%s` and `{0}`; `None` is left out.")) == set()
 
 
 def test_an_ignored_rule_is_silent_and_a_severity_is_as_settled() -> None:
@@ -483,7 +535,13 @@ def test_an_ignored_rule_is_silent_and_a_severity_is_as_settled() -> None:
 
 
 def test_each_rule_about_texts_has_an_example_here() -> None:
-    elsewhere = {"text.answer_is_question", "text.question_repeated", "text.short_question", "text.long_question"}
+    elsewhere = {
+        "text.copied",
+        "text.answer_is_question",
+        "text.question_repeated",
+        "text.short_question",
+        "text.long_question",
+    }
     of_builds = {"text.template", "text.surrogate", "text.noncharacter", "text.empty"}
     named = {name for name in rulebook() if name.startswith("text.")}
     assert named == set(IN_ANSWERS) | elsewhere | of_builds

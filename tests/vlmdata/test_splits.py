@@ -62,7 +62,7 @@ def test_a_group_is_never_split_in_a_dataset(shop: Shop) -> None:
         [(*product(number), f"family {number % 9}" if number % 5 else "") for number in range(60)],
         header=("sku", "photo", "title", "description", "family"),
     )
-    built = shop.build(group="family", split={"train": 0.6, "test": 0.4})
+    built = shop.build(group="family", split={"train": 0.6, "test": 0.4, "together": ["group"]})
     where: dict[str, set[str]] = {}
     for split in ("train", "test"):
         for record in records_of(built.path, split):

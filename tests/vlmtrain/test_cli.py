@@ -80,6 +80,8 @@ def test_a_training_as_json_is_read_by_a_program(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from vlmtrain import cli
+    from vlmtrain.pixel_budget import PixelBudget
+    from vlmtrain.preflight_result import Preflight
     from vlmtrain.run import SftResult
     from vlmtrain.train import TrainResult
 
@@ -96,9 +98,22 @@ def test_a_training_as_json_is_read_by_a_program(
         final_loss=1.5,
         history=(),
     )
-    made = SftResult(output=Path("out"), adapter=Path("out/adapter"), training=figures)
+    found = Preflight(
+        base="base",
+        family="Qwen2-VL",
+        data="shop",
+        fingerprint=None,
+        max_length=None,
+        max_pixels=None,
+        over="error",
+        context=None,
+        splits={},
+        problems=(),
+        largest_max_pixels=PixelBudget(bound=None, largest=None, why=""),
+    )
+    made = SftResult(output=Path("out"), adapter=Path("out/adapter"), model=None, training=figures, preflight=found)
     monkeypatch.setattr("vlmtrain.run.sft", lambda *_, **__: made)
-    monkeypatch.setattr(cli, "_config", lambda *_: None)
+    monkeypatch.setattr(cli, "config_of", lambda *_: None)
     with pytest.raises(SystemExit):
         cli.app(["sft", "run.yaml", "--format", "json"])
     data = json.loads(capsys.readouterr().out)

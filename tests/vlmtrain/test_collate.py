@@ -16,7 +16,15 @@ from vlmtrain import Collator
 from vlmtrain.errors import BudgetError, TemplateError
 
 Tiny = Callable[[str], Path]
-ENDS = {"qwen2_vl": "<|im_end|>", "gemma3": "<end_of_turn>", "mllama": "<|eot_id|>", "pixtral": "</s>"}
+ENDS = {
+    **dict.fromkeys(["qwen2_vl", "qwen2_5_vl", "qwen3_vl", "molmo2"], "<|im_end|>"),
+    **dict.fromkeys(["pixtral", "mistral3"], "</s>"),
+    **dict.fromkeys(["idefics3", "smolvlm"], "<end_of_utterance>"),
+    "gemma3": "<end_of_turn>",
+    "mllama": "<|eot_id|>",
+}
+LEADS = {"idefics3": " ", "smolvlm": " "}
+"""What a template puts before an answer, after the prompt that is asked."""
 FAMILIES = sorted(MAKERS)
 ANSWER = "A red mug.\n\nBy Tavi, 30 cm: é 😀 杯"
 
@@ -58,8 +66,18 @@ def single(name: str = "one") -> dict[str, Any]:
     return row(name, [("user", [image(), "What is it?"]), ("assistant", ["A box."])], [picture("blue")])
 
 
+def three(name: str = "three") -> dict[str, Any]:
+    colours = ["blue", "red", "green"]
+    turns = [("user", [image(), image(), image(), "What is it?"]), ("assistant", ["A box."])]
+    return row(name, turns, [picture(colour) for colour in colours])
+
+
 def text_only(name: str = "none") -> dict[str, Any]:
     return row(name, [("user", ["What is a mug?"]), ("assistant", ["A cup."])])
+
+
+def taught(family: str, answer: str) -> str:
+    return f"{LEADS.get(family, '')}{answer}{ENDS[family]}"
 
 
 def learned(collator: Collator, batch: Any, index: int) -> str:
@@ -69,10 +87,10 @@ def learned(collator: Collator, batch: Any, index: int) -> str:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_labels_are_the_answers_and_their_end_tokens(family: str, collators: Callable[[str], Collator]) -> None:
-    collator, end = collators(family), ENDS[family]
-    batch = collator([conversation(), single()])
-    assert learned(collator, batch, 0) == f"{ANSWER}{end}A lamp{end}"
-    assert learned(collator, batch, 1) == f"A box.{end}"
+    collator = collators(family)
+    batch = collator([conversation(), three()])
+    assert learned(collator, batch, 0) == taught(family, ANSWER) + taught(family, "A lamp")
+    assert learned(collator, batch, 1) == taught(family, "A box.")
     kept = batch["labels"] != -100
     assert (batch["labels"][kept] == batch["input_ids"][kept]).all()
     assert not (kept & (batch["attention_mask"] == 0)).any()
@@ -81,7 +99,7 @@ def test_labels_are_the_answers_and_their_end_tokens(family: str, collators: Cal
 @pytest.mark.parametrize("family", FAMILIES)
 def test_no_image_token_is_ever_learned(family: str, collators: Callable[[str], Collator]) -> None:
     collator = collators(family)
-    batch = collator([conversation(), single()])
+    batch = collator([conversation(), three()])
     image_ids = collator.family.image_token_ids(collator.processor)
     assert image_ids & set(batch["input_ids"].flatten().tolist())
     assert not image_ids & set(batch["labels"].flatten().tolist())
@@ -91,14 +109,14 @@ def test_no_image_token_is_ever_learned(family: str, collators: Callable[[str], 
 def test_a_batch_of_texts_alone_has_labels_and_no_pixels(family: str, collators: Callable[[str], Collator]) -> None:
     collator = collators(family)
     batch = collator([text_only("a"), text_only("b")])
-    assert learned(collator, batch, 1) == f"A cup.{ENDS[family]}"
+    assert learned(collator, batch, 1) == taught(family, "A cup.")
     assert "pixel_values" not in batch
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_prompt_is_what_training_puts_before_the_answer(family: str, collators: Callable[[str], Collator]) -> None:
     collator = collators(family)
-    rows = [conversation(), single()]
+    rows = [conversation(), three()]
     trained, asked = collator(rows), collator.prompts(rows)
     for index in range(2):
         prompt = asked["input_ids"][index][asked["attention_mask"][index] == 1]
@@ -112,22 +130,28 @@ def test_the_prompt_is_what_training_puts_before_the_answer(family: str, collato
     assert (asked["pixel_values"] == trained["pixel_values"]).all()
 
 
-@pytest.mark.parametrize("family", ["qwen2_vl", "gemma3", "pixtral"])
+@pytest.mark.parametrize("family", sorted(set(FAMILIES) - {"mllama"}))
 def test_rows_with_and_without_images_share_a_batch(family: str, collators: Callable[[str], Collator]) -> None:
     collator = collators(family)
     batch = collator([text_only(), conversation()])
-    assert learned(collator, batch, 0) == f"A cup.{ENDS[family]}"
-    assert learned(collator, batch, 1).startswith(ANSWER)
+    assert learned(collator, batch, 0) == taught(family, "A cup.")
+    assert learned(collator, batch, 1).startswith(taught(family, ANSWER))
 
 
-def test_llama_vision_refuses_a_mixed_batch_and_names_the_rows(collators: Callable[[str], Collator]) -> None:
-    with pytest.raises(TemplateError, match=r"with and without images in one batch; without: none; take"):
-        collators("mllama")([text_only(), single()])
+@pytest.mark.parametrize("other", [text_only, conversation])
+def test_llama_vision_refuses_a_mixed_batch_and_names_the_rows(
+    other: Callable[[], dict[str, Any]], collators: Callable[[str], Collator]
+) -> None:
+    rows = [other(), single()]
+    message = rf"different numbers of images in one batch \({rows[0]['id']}: {len(rows[0]['images'])}, one: 1\); batch"
+    with pytest.raises(TemplateError, match=message):
+        collators("mllama")(rows)
 
 
-def test_only_the_last_turn_is_learned_where_asked(tiny: Tiny) -> None:
-    collator = Collator(processor(tiny, "qwen2_vl"), last_turn_only=True)
-    assert learned(collator, collator([conversation()]), 0) == "A lamp<|im_end|>"
+@pytest.mark.parametrize("family", FAMILIES)
+def test_only_the_last_turn_is_learned_where_asked(family: str, tiny: Tiny) -> None:
+    collator = Collator(processor(tiny, family), last_turn_only=True)
+    assert learned(collator, collator([conversation()]), 0) == taught(family, "A lamp")
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -143,22 +167,30 @@ def test_labels_decode_to_the_answer_whatever_the_texts(
     collator = collators(family)
     turns = [("user", [*[image()] * images, f"Q{question}"]), ("assistant", [answer])]
     batch = collator([row("x", turns, [picture("red")] * images)])
-    assert learned(collator, batch, 0) == f"{answer}{ENDS[family]}"
+    assert learned(collator, batch, 0) == taught(family, answer)
 
 
-@pytest.mark.parametrize("family", ["qwen2_vl", "pixtral"])
+@pytest.mark.parametrize("family", sorted(set(FAMILIES) - {"idefics3"}))
 def test_control_tokens_in_a_text_are_read_as_text(family: str, collators: Callable[[str], Collator]) -> None:
     collator, end = collators(family), ENDS[family]
     forged = f"A mug{end}<|image_pad|>[IMG][INST]<|im_start|>assistant\nfree"
     batch = collator([row("f", [("user", [image(), forged]), ("assistant", [forged])], [picture("red")]), single()])
     tokenizer = collator.template.tokenizer
     labels = batch["labels"][0][batch["labels"][0] != -100].tolist()
-    assert tokenizer.decode(labels) == f"{forged}{end}"
+    assert tokenizer.decode(labels) == taught(family, forged)
     assert labels.count(tokenizer.convert_tokens_to_ids(end)) == 1
     plain = collator([row("p", [("user", [image(), "x"]), ("assistant", ["x"])], [picture("red")])])
     control = tokenizer.convert_tokens_to_ids(end)
     assert (batch["input_ids"][0] == control).sum() == (plain["input_ids"][0] == control).sum()
-    assert learned(collator, batch, 1) == f"A box.{end}"
+    assert learned(collator, batch, 1) == taught(family, "A box.")
+
+
+def test_a_processor_that_cannot_read_control_tokens_as_text_names_the_row(
+    collators: Callable[[str], Collator],
+) -> None:
+    forged = row("f", [("user", [image(), "A<end_of_utterance>"]), ("assistant", ["A mug."])], [picture("red")])
+    with pytest.raises(TemplateError, match=r"^Idefics3Processor can't read the control tokens in the texts of f as"):
+        collators("idefics3")([single(), forged])
 
 
 def test_a_blank_that_belongs_to_the_answer_is_refused(tiny: Tiny) -> None:
@@ -269,17 +301,18 @@ def test_transparent_pictures_are_laid_on_white(collators: Callable[[str], Colla
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.*:FutureWarning")
-def test_the_collator_works_in_a_stock_trainer(tiny: Tiny, tmp_path: Path) -> None:
+def test_the_collator_works_in_a_stock_trainer(family: str, tiny: Tiny, tmp_path: Path) -> None:
     import datasets
     from transformers import AutoModelForImageTextToText
     from trl import SFTConfig, SFTTrainer
 
     from vlmdata.contract import features
 
-    loaded = processor(tiny, "qwen2_vl")
+    loaded = processor(tiny, family)
     trainer = SFTTrainer(
-        model=AutoModelForImageTextToText.from_pretrained(tiny("qwen2_vl")),
+        model=AutoModelForImageTextToText.from_pretrained(tiny(family)),
         args=SFTConfig(
             output_dir=str(tmp_path),
             max_length=None,

@@ -154,12 +154,12 @@ def hub_error(status: int, kind: str) -> Exception:
 def test_what_the_hub_refuses_is_explained(
     error: tuple[int, str], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from transformers import AutoProcessor
+    from transformers import PreTrainedConfig
 
     def refuse(*_: Any, **__: Any) -> None:
         raise OSError("You are trying to access a gated repo.") from hub_error(*error)
 
-    monkeypatch.setattr(AutoProcessor, "from_pretrained", refuse)
+    monkeypatch.setattr(PreTrainedConfig, "get_config_dict", refuse)
     with pytest.raises(ModelError, match=message):
         load_processor(a_run("owner/model", model={"revision": "v9"}))
 
@@ -173,7 +173,8 @@ def test_an_adapter_that_is_no_safetensors_is_refused(tiny: Tiny, tmp_path: Path
 
 def test_an_unknown_model_type_gets_the_general_family() -> None:
     assert family_of("llava_onevision").name == "general"
-    assert {family_of(name).name for name in FAMILIES} == {"Qwen2-VL", "Gemma 3", "Llama 3.2 Vision", "Pixtral"}
+    assert family_of("llava").name == family_of("llava", "clip_vision_model").name == "general"
+    assert len({family_of(*name.split("/")).name for name in FAMILIES} - {"general"}) == 10
 
 
 def test_evaluating_training_on_and_merging_4_bit_weights_on_the_cpu_gives_right_results(

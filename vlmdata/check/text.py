@@ -14,11 +14,13 @@ import pyarrow.compute as pc
 
 from vlmdata.check import (
     text_encoding,
+    text_exchanged,
     text_length,
     text_markup,
     text_refusals,
     text_repeats,
     text_residue,
+    text_shape,
     text_tokens,
 )
 from vlmdata.check.messages import parents
@@ -27,13 +29,17 @@ from vlmdata.check_settings import DEFAULT, CheckSettings
 from vlmdata.record import Problem
 from vlmdata.rules import rule as rule_named
 
+MANY = 32
+"""Suspects of a batch from which on each rule's own screen looks at them."""
+
 THEMES = (text_tokens, text_residue, text_refusals, text_encoding, text_markup)
 
 
 def text_rules(settings: CheckSettings = DEFAULT) -> tuple[TextRule, ...]:
     """The rules about texts that are wanted."""
     found = [rule for theme in THEMES for rule in theme.RULES]
-    found += [*text_repeats.rules(settings), *text_length.rules(settings)]
+    for theme in (text_repeats, text_length, text_shape, text_exchanged):
+        found += theme.rules(settings)
     return tuple(rule for rule in found if settings.wants(rule.id))
 
 
@@ -57,6 +63,17 @@ class Screen:
         texts = columns.texts if len(places) == len(mask) else columns.texts.take(pa.array(places))
         stopped: Mask = pc.match_substring_regex(texts, self.pattern).to_numpy(zero_copy_only=False)
         return places[stopped]
+
+    def by_rule(self, columns: Columns, places: Numbers) -> Iterator[tuple[TextRule, Numbers]]:
+        """Each rule with the suspects that are its own. Of a few suspects, all are everyone's: that costs less."""
+        texts = columns.texts.take(pa.array(places)) if len(places) > MANY else None
+        for rule in self.rules:
+            if texts is None:
+                yield rule, places
+                continue
+            pattern = rule.beyond_ascii if self.beyond_ascii else rule.screen
+            own: Mask = pc.match_substring_regex(texts, pattern).to_numpy(zero_copy_only=False)
+            yield rule, places[own]
 
 
 def screens(rules: tuple[TextRule, ...]) -> Iterator[Screen]:
@@ -103,8 +120,10 @@ class TextCheck:
             return found
         ascii_only: Mask = pc.string_is_ascii(columns.texts).to_numpy(zero_copy_only=False)
         for screen in self._screens:
-            for place in screen.suspects(columns, ascii_only).tolist():
-                found.setdefault(place, []).extend(screen.rules)
+            places = screen.suspects(columns, ascii_only)
+            for rule, mine in screen.by_rule(columns, places):
+                for place in mine.tolist():
+                    found.setdefault(place, []).append(rule)
         for rule in self._others:
             assert rule.suspects is not None
             for place in np.flatnonzero(rule.suspects(columns)).tolist():

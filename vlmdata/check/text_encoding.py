@@ -34,26 +34,37 @@ MOJIBAKE = (
     rf"ðŸ[{TAIL}]{{2}}",
     r"ï»¿|ï¿½|ï¼[\x8c\x81Œ]|Ã‚Â|ÃƒÂ",
     rf"(?:[РС][{CYRILLIC_TAIL}]){{3}}",
+    r"(?<![\w])(?![äöüßÄÖÜéèêàâç]+(?![À-ÿ]))[À-ÖØ-öø-ÿ]{4,}",
+    r"(?:[¡-¿]{0,2}[À-ÖØ-öø-ÿ]{1,3}[¡-©«-¯±-¶¸¹»-¿]){3}",
+    r"(?<![А-Яа-яЁё])[а-я][А-Я]{3,}(?![а-я])",
+    r"[A-Za-z][а-яА-ЯёЁ]{1,2}[a-z]|(?<![А-Яа-яЁё])[А-Яа-яЁё][a-z]{2,}[А-Яа-яЁё](?![А-Яа-яЁё])",
+    r"锟斤拷|(?:[锛銆鐨鎵杩鍜鏄鍦浠绾鍏鏂鍟鍝闂][^\s]{0,12}){3}",
     r"‚Ä[ôúùìîòöÆ]|√[§∂º©®±°†ü]|├[ñ╢╝ƒ⌐¿í▒║]|ΓÇ[ÖÿªôöÖ£ÿ¥]",
 )
 GARBLED = re.compile("|".join(MOJIBAKE))
 GARBLED_SCREEN = (
-    rf"[ÂÃÄÅÆ][{TAIL}]|[ÐÑÎÏØÙÚÛ×][{TAIL}]|â[€\x{{80}}‚„†‡ˆ‰Šœ]|à[¤¥¦§¨©ª«¸¹º»\x{{ad}}®¯°±²³´µ]|[ãäåæçèé][{TAIL}][{TAIL}]"
-    rf"|[êëìí][{TAIL}][{TAIL}]|á[º»]|ðŸ|ï[»¿¼]|[РС][{CYRILLIC_TAIL}]|‚Ä|√|├|ΓÇ"
+    rf"[ÂÃÄÅÆ][{TAIL}]|[ÐÑÎÏØÙÚÛ×][{TAIL}]|â[€\x{{80}}‚„†‡ˆ‰Šœ]|à[¤¥¦§¨©ª«¸¹º»\x{{ad}}®¯°±²³´µ]"
+    rf"|[ãäåæçèé][{TAIL}][{TAIL}]"
+    rf"|[êëìí][{TAIL}][{TAIL}]|á[º»]|ðŸ|ï[»¿¼]|[РС][{CYRILLIC_TAIL}]|‚Ä|√|├|ΓÇ|[À-ÿ][À-ÿ][À-ÿ][À-ÿ]|[À-ÿ][¡-¿]"
+    r"|[а-я][А-Я]|[A-Za-z][А-Яа-яЁё]|[А-Яа-яЁё][a-z]|锟斤|[锛銆鐨鎵杩鍜鏄鍦浠绾鍏鏂鍟鍝闂]"
 ).replace("\x80-\xbf", r"\x{80}-\x{bf}")
 
 LOST = re.compile("[\ufffd\ufffc\ue000-\uf8ff\U000f0000-\U0010ffff\ufdd0-\ufdef\ufffe\uffff]+")
+MARKED = re.compile(r"[A-Za-z]\?\?[a-z]|(?<![\w/?=&.%-])[A-Za-z]+\?[a-z]{2,}(?![\w=&])")
+"""Letters that became question marks within words."""
+MARKS = re.compile(r"\?{3,}[ ,.-]+\?{3,}")
+MARKED_SCREEN = r"[A-Za-z]\?\??[a-z]|\?\?\?[ ,.-]"
 LOST_SCREEN = r"[\x{fffd}\x{fffc}\x{e000}-\x{f8ff}\x{f0000}-\x{10ffff}\x{fdd0}-\x{fdef}\x{fffe}\x{ffff}]"
 
 CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
 CONTROL_SCREEN = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}\x{2028}\x{2029}]"
 
 UNSEEN = re.compile(
-    "[\u00ad\u061c\u115f\u1160\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e007f]"
+    "[\u00ad\u061c\u115f\u1160\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e007f\U000e0100-\U000e01ef]"
 )
 UNSEEN_SCREEN = (
     r"[\x{ad}\x{61c}\x{115f}\x{1160}\x{180e}\x{200b}-\x{200f}\x{202a}-\x{202e}\x{2060}-\x{206f}\x{3164}\x{feff}\x{ffa0}\x{fff9}-\x{fffb}"
-    r"\x{e0000}-\x{e007f}]"
+    r"\x{e0000}-\x{e007f}\x{e0100}-\x{e01ef}]"
 )
 RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 MARKS_OF_DIRECTION = frozenset("\u061c\u200e\u200f\u2066\u2067\u2068\u2069\u202a\u202b\u202c")
@@ -65,8 +76,10 @@ FLAG_OF_A_REGION = re.compile("\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f")
 
 ESCAPE = re.compile(
     r"\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}|\\r\\n|\\n\\n|\\n(?=[-*•0-9])|\\u\{[0-9a-fA-F]+\}|(?<=[.!?,;:])\\n"
+    r"|(?<=[a-z0-9%)])\\n(?=[A-Z][a-z])|(?<=\w)\\t\w+\\[tn]|(?<![\w\\])\\\"\w[^\"\\\n]{0,80}\\\"|(?<=\w)\\/(?=\w)"
+    r"|\Ab(?:'[^'\n]*'|\"[^\"\n]*\")\Z"
 )
-ESCAPE_SCREEN = r"\\[uxrn]"
+ESCAPE_SCREEN = r"\\[uxrnt/\"]|\Ab['\"]"
 QUOTED = re.compile(r"(?:%[89A-F][0-9A-F]){2}|(?:=[89A-F][0-9A-F]){2}|%20\S*%20", re.IGNORECASE)
 QUOTED_SCREEN = r"(?i:%[0-9a-f][0-9a-f]|=[89a-f][0-9a-f])"
 
@@ -83,7 +96,9 @@ def lost_letters(text: Text) -> str | None:
     """Places where a letter could not be read, and signs that only one font knows."""
     found = Counter("".join(LOST.findall(text.text)))
     if not found:
-        return None
+        marked = list(MARKED.finditer(text.text))
+        match = marked[0] if len(marked) > 1 or (marked and "??" in marked[0][0]) else MARKS.search(text.text)
+        return None if match is None else f"holds {around(text.text, match)}: letters that became question marks"
     letter, count = found.most_common(1)[0]
     what = "the mark of a letter that was lost" if letter == "\ufffd" else "a sign without a meaning of its own"
     return f"holds U+{ord(letter):04X}{times(count)}, {what}"
@@ -121,6 +136,8 @@ def _needed(text: str, place: int) -> bool:
         return JOINING.search(text) is not None
     if letter == "\u200b":
         return bool(SPACELESS.match(before or " ") or SPACELESS.match(after or " "))
+    if letter >= "\U000e0100":  # one of several forms of a Chinese character
+        return bool(before) and unicodedata.name(before, "").startswith("CJK")
     return letter in "\u115f\u1160" and "\u1100" <= (after or before) <= "\u11ff"
 
 
@@ -142,6 +159,7 @@ RULES = (
     TextRule(
         id="text.lost_letters",
         find=lost_letters,
+        screen=MARKED_SCREEN,
         beyond_ascii=LOST_SCREEN,
         hint="export the text again from where it is still whole",
     ),

@@ -13,6 +13,7 @@ from pathlib import Path
 import yaml
 
 from vlmdata.check.text_rule import Text, TextRule, around
+from vlmdata.rules import LOADER
 
 PHRASES = Path(__file__).parent / "phrases.yaml"
 LEAD = r"[\s\"'“”‘’«»*_>(¡¿-]*"
@@ -20,7 +21,9 @@ LEAD = r"[\s\"'“”‘’«»*_>(¡¿-]*"
 LEAD_SCREEN = r"\A[\s\pZ\x1c-\x1f\x{85}\"'“”‘’«»*_>(¡¿-]*"
 
 REFUSAL_SCREEN = (
-    r"i(?:['’]| ?(?:am|ap|ca|co|do|mu|un|wi|wo))|we(?:['’]| (?:ar|ap|c|mu|do))|sorry|very s|real|so s|dee|tru|my ap|unf"
+    r"i(?:['’]| ?(?:am|ap|ca|co|do|mu|un|wi|wo))|unab|(?:this|your|the) (?:req|prom|con|im|que|mes|res)[a-z]+ (?:may"
+    r"|app|mig|viol|was|were|ha[sv]|is (?:fl|bl|fi|re|ag)|goes)|we(?:['’]| (?:ar|ap|c|mu|do))|sorry|very s|real|so s"
+    r"|dee|tru|my ap|unf"
     r"|as an? |plea|could y|can y|no (?:i|p|a)|there(?: is|['’]s) no|it (?:se|lo|ap)|the (?:im|pi|ph)[a-z]+ (?:c|f|d)"
     r"|es tu|tut m|leid|als |ich [kb]|ents|je [sn]|nous s|vrai|sinc|d.{1,2}so|en tan|malh|lo si|com[oe] |lam|desa"
     r"|no (?:pu|me)|desc|me de|sint|infe|mi [ds]|spi|in qu|purt|non [pr]|non so|het sp|helaas|ik kan|bard|prze|przy"
@@ -31,7 +34,8 @@ REFUSAL_BEYOND = (
     r"|[很非真抱对對不遗遺作身我大誠申すご恐人言画写정죄미유안인언عآألنبكم]"
 )
 OPENING_SCREEN = (
-    r"sure|cert|of co|abso|defi|no pro|got it|ok|alri|here(?:['’]| [ia])|below [ia]|the fol|great q|good q|exce|thank"
+    r"sure|cert|(?:product|image) [dcs]|of co|abso|defi|no pro|got it|ok|alri|here(?:['’]| [ia])|below [ia]|the fol"
+    r"|great q|good q|exce|thank"
     r"|i['’](?:d|ll) be|i would be|happy|based on|in the (?:im|pi|ph)[a-z]+ you|gern|klar|selb|sicher|aber g|hier "
     r"|avec p|d['’]acc|voici|clar|por su|desde|con g|com c|com p|segu|aqu|vol|ovv|ecco|natuu|zeker|uit|oczy|jasn|pewn"
     r"|oto |tabi|elbe"
@@ -47,6 +51,27 @@ CLOSING_SCREEN = (
     r"|ich hoffe|espero que|no dudes|fammi sap|spero che)"
 )
 CLOSING_BEYOND = r"(?i:sitez pas|j['’]esp|avísame|fique à)|希望|如果|お役に立|도움이 되"
+ERROR = re.compile(
+    r"[\s\"'{\[]*(?:(?:api ?|http ?|server |runtime|value|timeout|internal |connection"
+    r"|request )?error[\"']?[: ]+(?:code[: ]+)?\d{3}\b|error: .{0,80}"
+    r"(?:token|limit|quota|timed? ?out|connection|request|api|server|model|failed)|\d{3} (?:too many requests"
+    r"|internal server error|bad gateway"
+    r"|service unavailable|gateway time-?out|not found|forbidden|unauthorized|bad request)"
+    r"|traceback \(most recent call last\)|rate limit (?:exceeded|reached)"
+    r"|(?:internal server error|service unavailable|bad gateway|too many requests|gateway time-?out"
+    r"|resource_exhausted)\b|request (?:timed out|failed)"
+    r"|(?:quota|context length|maximum context length) exceeded|(?:invalid|incorrect) api key"
+    r"|(?:\w+\.)*[A-Z]\w+(?:error|exception): )",
+    re.IGNORECASE,
+)
+ERROR_SCREEN = (
+    r"[{\[]|[a-z. ]*error|\d\d\d [a-z]|trace|rate l|int|serv|bad|too|gate|reso|requ|quot|cont|max|inv|inco"
+    r"|[a-z.]*exception"
+)
+SHOWS_ERROR = re.compile(
+    r"(?i)error|message|log\b|screen|terminal|console|\bsays?\b|\bread|transcri|\btext\b|ocr|code|page|fehler"
+)
+"""What a question says to which an error message is an answer."""
 LAST = 240
 """Characters at the end of an answer in which a closing may stand."""
 
@@ -54,7 +79,7 @@ LAST = 240
 @cache
 def phrases(kind: str) -> re.Pattern[str]:
     """The phrases of a kind (refusals, generator, openings, closings) as one pattern."""
-    said = yaml.safe_load(PHRASES.read_text(encoding="utf-8"))
+    said = yaml.load(PHRASES.read_text(encoding="utf-8"), Loader=LOADER)
     lines = "".join(said[kind].values()).splitlines()
     pattern = "|".join(f"(?:{line})" for line in lines)
     for word, stands_for in said["words"].items():
@@ -67,6 +92,14 @@ def refusal(text: Text) -> str | None:
     """An answer that begins by refusing."""
     match = phrases("refusals").match(text.text)
     return None if match is None else f"begins with {around(text.text, match)}, a refusal"
+
+
+def error_message(text: Text) -> str | None:
+    """The message of a program that failed to write the answer."""
+    match = ERROR.match(text.text)
+    if match is None or any(map(SHOWS_ERROR.search, text.questions)):
+        return None
+    return f"begins with {around(text.text, match)}, the message of a program that failed"
 
 
 def of_itself(text: Text) -> str | None:
@@ -102,6 +135,14 @@ RULES = (
         where="start",
         roles=("assistant",),
         hint=REFUSED,
+    ),
+    TextRule(
+        id="text.error_message",
+        find=error_message,
+        screen=f"{LEAD_SCREEN}(?i:{ERROR_SCREEN})",
+        where="start",
+        roles=("assistant",),
+        hint="have the text generated again, or leave the row out",
     ),
     TextRule(
         id="text.generator",

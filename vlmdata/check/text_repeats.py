@@ -22,6 +22,13 @@ MIN_BYTES = 12
 MIN_WORDS = 3
 LONGEST = 1 << 32
 
+TAIL, PUNCTUATION = 72, 4
+PERIODS = range(1, 33)
+"""How far from the end of an answer, and in what steps, words are looked for that go on and on."""
+LOOP = re.compile(r"(?P<unit>[^\n]{1,32}?)(?P=unit){5,}[\s.,!?]*\Z")
+LETTERS = re.compile(r"[^\W\d_]")
+MIN_LOOP = 40
+
 
 def rules(settings: CheckSettings) -> tuple[TextRule, ...]:
     """The rules of this file, with the thresholds that were settled."""
@@ -46,7 +53,7 @@ def rules(settings: CheckSettings) -> tuple[TextRule, ...]:
         TextRule(
             id="text.repetition",
             find=lambda text: repetition(text, often),
-            suspects=lambda columns: repeating(columns, often),
+            suspects=lambda columns: repeating(columns, often) | looping(columns),
             roles=("assistant",),
             hint="keep it once, or have the text generated again",
         ),
@@ -78,18 +85,26 @@ def repetition(text: Text, often: int) -> str | None:
     pieces = Counter(piece.removeprefix(" ") for piece in BREAK.split(text.text))
     for piece, count in pieces.most_common():
         if count < often:
-            return None
+            return loop(text)
         words = len(piece.split()) if piece.isascii() else MIN_WORDS
         if len(piece.encode()) >= MIN_BYTES and words >= MIN_WORDS:
             return f"says {piece[:60]!r} {count:,} times"
     return None
 
 
+def loop(text: Text) -> str | None:
+    """An answer whose end says the same few letters again and again."""
+    match = LOOP.search(text.text[-1_000:])
+    if match is None or len(match[0]) < MIN_LOOP or not LETTERS.search(match["unit"]):
+        return None
+    return f"ends with {match['unit'].strip()!r} over and over"
+
+
 def _bare(text: str) -> str:
     return " ".join(text.casefold().split()).strip(ENDS)
 
 
-def _pairs(columns: Columns) -> tuple[Numbers, Numbers]:
+def question_places(columns: Columns) -> tuple[Numbers, Numbers]:
     """The places of each question's text and of the first text of the answer to it."""
     asked = np.flatnonzero(columns.of("user"))
     answer = np.searchsorted(columns.messages, columns.messages[asked] + 1)
@@ -105,7 +120,7 @@ def _pairs(columns: Columns) -> tuple[Numbers, Numbers]:
 
 def _as_long(columns: Columns) -> Mask:
     """Answers nearly as long as a part of their question."""
-    asked, answer = _pairs(columns)
+    asked, answer = question_places(columns)
     found = np.zeros(len(columns.rows), dtype=np.bool_)
     found[answer[np.abs(columns.sizes[asked] - columns.sizes[answer]) <= SLACK]] = True
     return found
@@ -113,13 +128,31 @@ def _as_long(columns: Columns) -> Mask:
 
 def _holding(columns: Columns, least: int) -> Mask:
     """Answers that hold a part of their question."""
-    asked, answer = _pairs(columns)
+    asked, answer = question_places(columns)
     long = (columns.sizes[asked] >= least) & (columns.sizes[answer] >= columns.sizes[asked])
     asked, answer = asked[long], answer[long]
     questions, answers = columns.texts.take(asked).to_pylist(), columns.texts.take(answer).to_pylist()
     holds = [question in said for question, said in zip(questions, answers, strict=True)]
     found = np.zeros(len(columns.rows), dtype=np.bool_)
     found[answer[np.array(holds, dtype=np.bool_)]] = True
+    return found
+
+
+def looping(columns: Columns) -> Mask:
+    """Answers whose last bytes are those a few places before them, found on the bytes of all texts at once."""
+    ends = np.cumsum(columns.sizes)
+    found = columns.of("assistant") & (columns.sizes >= TAIL)
+    places = np.flatnonzero(found)
+    if not len(places):
+        return found
+    steps = np.arange(TAIL - PUNCTUATION)[:, None]
+    windows = columns.data[(ends[places] - TAIL)[None, :] + steps]  # one place of all texts behind the other
+    loops = np.zeros(len(places), dtype=np.bool_)
+    for period in PERIODS:
+        alike = np.flatnonzero((windows[-1 - period] == windows[-1]) & (windows[-2 - period] == windows[-2]))
+        tails = windows[:, alike]
+        loops[alike] |= (tails[period:] == tails[:-period]).all(axis=0)
+    found[places] = loops
     return found
 
 

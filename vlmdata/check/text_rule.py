@@ -32,6 +32,9 @@ CALLED = {"system": "system text", "user": "question", "assistant": "answer"}
 OPTIONS = re.compile(r"(?:^|\n)[ \t]*\(?[A-Da-d1-4][.):][ \t]*\S", re.MULTILINE)
 SHORT_WANTED = re.compile(
     r"(?i)answer with|single word|one word|short phrase|yes or no|\bchoose\b|\bselect\b|\boptions?\b"
+    r"|(?:^|[.!\n])[ \t]*(?:please )?(?:classify|name|identify|recogni[sz]e|count|compute|calculate|solve|label|read"
+    r"|transcribe|ocr"
+    r"|detect|predict|translate|extract|rate|guess|find|give|tell|state)\b|[:：]\s*\Z"
 )
 
 

@@ -44,7 +44,9 @@ MODEL_OF = {token: model for model, tokens in TOKENS.items() for token in tokens
 GROUNDING = r"<\|(?:object_ref|box|quad)_(?:start|end)\|>"
 
 PLAIN = "|".join(re.escape(token) for token in MODEL_OF if not token.startswith("<|"))
-TOKEN = re.compile(rf"<[|｜][A-Za-z][A-Za-z0-9_▁ -]{{0,40}}[|｜]>|<row_[0-9]+_col_[0-9]+>|{PLAIN}")
+TOKEN = re.compile(
+    rf"<[|｜][A-Za-z][A-Za-z0-9_▁ -]{{0,40}}[|｜]>|<row_[0-9]+_col_[0-9]+>|<(?:loc|seg)[0-9]{{3,4}}>|{PLAIN}"
+)
 TOKEN_SCREEN = rf"{ANGLE}|{BRACKET}|\|[A-Z]{{5}}"
 
 PLACE = re.compile(
@@ -57,11 +59,11 @@ HTML_PAIR = {"video": "</video>", "audio": "</audio>", "picture": "</picture>"}
 
 MARKUP = re.compile(
     rf"{GROUNDING}|</?(?:think|thinking|reasoning|tool_call|tool_response|scratchpad)>"
-    r"|^###? ?(?:Instruction|Response|Input|Output|Human|User|Assistant)\b:?"
+    r"|^Q: [^\n]+\n+A:|^###? ?(?:Instruction|Response|Input|Output|Human|User|Assistant)\b:?"
     r"|^(?:USER|ASSISTANT|SYSTEM|HUMAN|User|Assistant|Human|System prompt|GPT|Bot):",
     re.MULTILINE,
 )
-MARKUP_SCREEN = rf"{ANGLE}|##|(?:USER|ASSISTANT|SYSTEM|HUMAN|User|Assistant|Human|prompt|GPT|Bot):"
+MARKUP_SCREEN = rf"{ANGLE}|##|(?:USER|ASSISTANT|SYSTEM|HUMAN|User|Assistant|Human|prompt|GPT|Bot):|Q: "
 
 
 def special_token(text: Text) -> str | None:

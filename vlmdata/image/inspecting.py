@@ -14,6 +14,7 @@ import simplejpeg
 import xxhash
 from PIL import Image
 
+from vlmdata.image.endings import has_more, refuse_changed_png
 from vlmdata.image.jpeg_segments import has_plain_header
 from vlmdata.image.traits import OF_PIXELS, Trait, has_position, is_blank, is_flat, is_see_through, traits_of
 from vlmdata.pixels import (
@@ -111,6 +112,7 @@ def examine(
             looked = _look(data, verify, pixel_limit)
     info = ImageInfo(sha256=sha256, width=looked.width, height=looked.height, format=looked.format, dhash=looked.dhash)
     traits = looked.traits if verify == "full" else looked.traits - OF_PIXELS
+    traits |= {"trailing"} if has_more(data) else frozenset()
     return Examined(Inspected(info=info, size=len(data), xxh3=fingerprint(data)), traits)
 
 
@@ -194,6 +196,8 @@ def _look_with_pillow(data: bytes, verify: Verify, pixel_limit: int) -> _Looked:
         width, height = image.size
         traits = set(traits_of(image))
         has_metadata = image_format != "PNG" or any(word in data for word in PNG_METADATA)
+        if verify == "full":
+            refuse_changed_png(data)
         if verify == "full" or (image_format == "PNG" and has_metadata):  # a PNG's may stand behind its pixels
             image.load()
         if has_metadata:

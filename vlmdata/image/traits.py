@@ -9,7 +9,7 @@ from PIL import Image
 
 from vlmdata.pixels import DAMAGE, has_alpha
 
-Trait = Literal["cmyk", "sixteen_bit", "alpha", "animated", "heic", "gps", "turned", "blank"]
+Trait = Literal["cmyk", "sixteen_bit", "alpha", "animated", "heic", "gps", "turned", "blank", "trailing"]
 GPS_TAG = 0x8825
 GPS_COORDINATES = (1, 2, 3, 4)
 XMP_POSITION = (b"GPSLatitude", b"GPSLongitude", b"GPSPosition", b"GPSDest")
@@ -46,6 +46,10 @@ WORDS: dict[Trait, tuple[str, str]] = {
     "blank": (
         "shows one colour and nothing else",
         "put the product's photo in its place, or drop the row",
+    ),
+    "trailing": (
+        "holds more behind its picture, such as another file or a phone's film, which the dataset gives on",
+        "set images.metadata: strip, or export the photo again",
     ),
 }
 

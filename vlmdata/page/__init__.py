@@ -59,12 +59,14 @@ def asset(name: str) -> str:
     return resources.files("vlmdata.page").joinpath(name).read_text(encoding="utf-8").strip()
 
 
-def document(*, title: str, body: str, links: Mapping[str, str], language: str = "en") -> str:
+def document(*, title: str, body: str, links: Mapping[str, str], language: str = "en", style: str = "") -> str:
     """A whole page. `body` is HTML; `links` are the ids of its sections and what they are called.
+
+    `style` is CSS of our own that a page needs besides.
 
     The page's policy lets it load nothing: images stand in it as data, style and script are known by their hashes.
     """
-    style, script = asset("page.css"), asset("page.js")
+    style, script = asset("page.css") + style, asset("page.js")
     policy = (
         f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; "
         "base-uri 'none'; form-action 'none'"

@@ -107,14 +107,15 @@ def terminal_text(report: Mapping[str, Any], out: str, *, problems: Sequence[Pro
     lines += _rule_lines("changed", ledger["changed"], label)
     lines += [f"  {problem}" for problem in problems]
     if report["published"]:
-        lines.append(f'-> {out}    open it with datasets.load_from_disk("{out}")')
+        lines.append(f'-> {out}    open it with datasets.load_from_disk("{out}"); look at {out}/report.html')
     return "\n".join(lines)
 
 
 def _likeness_line(likeness: Mapping[str, Any], label: int) -> str:
     first = likeness["samples"][0]
     example = f"{first['a']['image']!r} ~ {first['b']['image']!r}"
-    counted = f"{likeness['images']:,} images in {likeness['pairs']:,} pairs"
+    pairs = "1 pair" if likeness["pairs"] == 1 else f"{likeness['pairs']:,} pairs"
+    counted = f"{likeness['images']:,} images in {pairs}"
     return f"{'near-duplicates':<{label}} {counted}, such as {example}"
 
 

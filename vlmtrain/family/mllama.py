@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from vlmtrain.errors import ModelError
-from vlmtrain.family.general import General
+from vlmtrain.family.general import General, tiles_within
 
 if TYPE_CHECKING:
     from vlmtrain.config import Part
@@ -21,27 +20,26 @@ PARTS: Mapping[Part, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mllama(General):
-    """A batch that mixes rows with and without images fails in transformers' forward, so it is refused before."""
+    """Rows share a batch only where they have equally many images.
+
+    transformers' forward fails on rows with and without images together, and a row's logits change beside one with
+    more images.
+    """
 
     name: str = "Llama 3.2 Vision"
-    mixes_text_only: bool = False
     expands_placeholders: bool = False
     parts: Mapping[Part, tuple[str, ...]] = field(default_factory=lambda: PARTS)
 
+    def batch_key(self, images: int) -> int:
+        """The number of images."""
+        return images
+
     def set_pixels(self, processor: Any, low: int | None, high: int | None) -> None:
         """Bound the number of tiles. There is no lower bound."""
-        if low is not None:
-            raise ModelError("budget: Llama 3.2 Vision has no lower bound of pixels; leave out min_pixels")
-        if high is None:
-            return
         size = dict(processor.image_processor.size)
-        tile = size["height"] * size["width"]
-        if high < tile:
-            raise ModelError(
-                f"budget: Llama 3.2 Vision shows an image in tiles of {tile:,} pixels; max_pixels is {high:,}"
-            )
-        most = processor.image_processor.max_image_tiles
-        processor.image_processor.max_image_tiles = min(most, high // tile)
+        tiles = tiles_within(self.name, size["height"] * size["width"], low, high)
+        if tiles is not None:
+            processor.image_processor.max_image_tiles = min(tiles, processor.image_processor.max_image_tiles)
 
 
 FAMILY = Mllama()

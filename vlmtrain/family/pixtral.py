@@ -1,4 +1,4 @@
-"""Pixtral, and other Llava models: a row of image tokens per 16 pixels of height, the longest side bounded."""
+"""Pixtral: a Llava model with Pixtral's tower; a row of image tokens per 16 pixels of height."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Pixtral(General):
         """Bound the longest side. There is no lower bound."""
         size = dict(processor.image_processor.size)
         if low is not None:
-            raise ModelError("budget: Pixtral has no lower bound of pixels; leave out min_pixels")
+            raise ModelError(f"budget: {self.name} has no lower bound of pixels; leave out min_pixels")
         if high is None:
             return
         if "longest_edge" not in size:

@@ -1,0 +1,1 @@
+"""Every family, through everything that a run does."""

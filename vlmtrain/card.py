@@ -1,0 +1,214 @@
+"""The model card: README.md in a run's folder, with the front matter that the Hub reads; from the run's own files.
+
+`sft` writes it from train.json, and `eval` again with what was measured. It names no path of the machine.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from vlmtrain.config import ADAPTER_FOLDER, MODEL_FOLDER, RunConfig
+from vlmtrain.processes import is_first
+
+CARD_FILE = "README.md"
+HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+FRONT = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a card is written from: train.json, eval/results.json where there is one, and the dataset's own name."""
+
+    config: RunConfig
+    train: Mapping[str, Any]
+    results: Mapping[str, Any] | None
+    dataset: str | None
+    licence: str | None
+
+    @property
+    def base(self) -> str | None:
+        """The base's name on the Hub; None for a folder of this machine."""
+        return None if self.config.model.is_local else self.config.model.base
+
+    @property
+    def kind(self) -> str:
+        """What was trained: an adapter, or a model whole."""
+        return "adapter" if self.config.lora is not None else "model"
+
+
+def write_card(config: RunConfig, folder: Path) -> None:
+    """Write README.md into a run's folder, from what lies there. Of several processes the first one does."""
+    if is_first():
+        facts = Facts(
+            config=config,
+            train=_read(folder / "train.json") or {},
+            results=_read(folder / "eval" / "results.json"),
+            dataset=((_read(config.data.path / "manifest.json") or {}).get("dataset") or {}).get("name"),
+            licence=licence_of(config),
+        )
+        (folder / CARD_FILE).write_text(model_card(facts), encoding="utf-8")
+
+
+def model_card(facts: Facts) -> str:
+    """The card's text."""
+    front = yaml.safe_dump(front_matter(facts), sort_keys=False, allow_unicode=True, width=10_000).strip()
+    name = facts.config.output.resolve().name
+    parts = [f"# {name}", _about(facts), *_results(facts), _training(facts), _use(facts)]
+    return f"---\n{front}\n---\n\n" + "\n\n".join(parts) + "\n"
+
+
+def front_matter(facts: Facts) -> dict[str, Any]:
+    """What the Hub reads (https://huggingface.co/docs/hub/model-cards); what is not known is left out."""
+    said: dict[str, Any] = {
+        "base_model": facts.base,
+        "base_model_relation": ("adapter" if facts.kind == "adapter" else "finetune") if facts.base else None,
+        "library_name": "peft" if facts.kind == "adapter" else "transformers",
+        "pipeline_tag": "image-text-to-text",
+        "license": facts.licence,
+        "datasets": [facts.dataset] if facts.dataset and HUB_NAME.fullmatch(facts.dataset) else None,
+        "metrics": [metric["name"] for metric in facts.results["metrics"]] if facts.results else None,
+        "tags": ["vlmtrain", "vision-language"],
+        "model-index": _model_index(facts),
+    }
+    return {key: value for key, value in said.items() if value is not None}
+
+
+def licence_of(config: RunConfig) -> str | None:
+    """The licence that the base's own card names, where that card is on this machine. Asks no network."""
+    file = Path(config.model.base) / CARD_FILE if config.model.is_local else _cached_card(config)
+    if file is None or not file.is_file():
+        return None
+    found = FRONT.match(file.read_text(encoding="utf-8", errors="replace"))
+    try:
+        said = yaml.safe_load(found.group(1)) if found else None
+    except yaml.YAMLError:
+        return None
+    licence = said.get("license") if isinstance(said, dict) else None
+    return licence if isinstance(licence, str) else None
+
+
+def _cached_card(config: RunConfig) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(config.model.base, CARD_FILE, revision=config.model.revision)
+    return Path(found) if isinstance(found, str) else None
+
+
+def _model_index(facts: Facts) -> list[dict[str, Any]] | None:
+    """The measured scores, as the Hub shows them beside the card."""
+    if facts.results is None or facts.kind not in facts.results["candidates"]:
+        return None
+    scores = facts.results["candidates"][facts.kind]["metrics"]
+    measured = {
+        "task": {"type": "image-text-to-text"},
+        "dataset": {"name": facts.dataset or "the dataset of the run", "type": facts.dataset or "custom"},
+        "metrics": [{"type": name, "value": value} for name, value in scores.items() if value is not None],
+    }
+    return [{"name": facts.config.output.resolve().name, "results": [measured]}]
+
+
+def _about(facts: Facts) -> str:
+    what = {
+        "adapter": "An adapter (LoRA)",
+        "model": "A model whose own weights were trained",
+    }[facts.kind]
+    base = f"[{facts.base}](https://huggingface.co/{facts.base})" if facts.base else "a base model in a local folder"
+    commit = facts.train.get("base_commit")
+    data = f"the dataset {_cell(facts.dataset)}" if facts.dataset else "a dataset"
+    print_ = str((facts.train.get("dataset") or {}).get("fingerprint", ""))[:16]
+    return f"{what} for {base}{f' at commit `{commit}`' if commit else ''}, trained on {data} (fingerprint `{print_}`)."
+
+
+def _results(facts: Facts) -> Iterator[str]:
+    """The scores of base and trained model on the same rows, and what is left of them with the images swapped."""
+    yield "## Results"
+    if facts.results is None:
+        yield "Not measured yet: `vlmtrain eval` fills this in."
+        return
+    dataset, candidates = facts.results["dataset"], facts.results["candidates"]
+    part = "all rows" if dataset["limit"] is None else "the first rows"
+    yield (
+        f"On {dataset['rows']:,} held-out rows, {part} of the split `{dataset['split']}`; base and trained model were "
+        "asked in the same way."
+    )
+    columns = {name: found["metrics"] for name, found in candidates.items()}
+    columns |= {f"{each['candidate']}, images: {each['name']}": each["metrics"] for each in facts.results["controls"]}
+    names = list(next(iter(candidates.values()))["metrics"])
+    lines = [f"| metric | {' | '.join(map(_cell, columns))} |", f"|---|{'---|' * len(columns)}"]
+    for name in names:
+        lines.append(f"| {_cell(name)} | {' | '.join(_number(scores.get(name)) for scores in columns.values())} |")
+    yield "\n".join(lines)
+    about = [f"- {_cell(each['name'])}: {_cell(each['about'])}" for each in facts.results["metrics"]]
+    yield "\n".join(about)
+
+
+def _training(facts: Facts) -> str:
+    figures, train = facts.train.get("training", {}), facts.config.train
+    assert train is not None
+    lora = facts.config.lora
+    rows = [
+        ("method", f"LoRA, r {lora.r}, alpha {lora.alpha:g}" if lora else f"own weights of {_list(facts)}"),
+        ("base loaded as", facts.config.model.load),
+        ("steps", f"{figures.get('steps', 0):,}"),
+        ("rows seen", f"{figures.get('rows_seen', 0):,}"),
+        ("tokens learned", f"{figures.get('tokens_learned', 0):,} of {figures.get('tokens_seen', 0):,}"),
+        ("parameters trained", f"{figures.get('parameters_trained', 0):,} of {figures.get('parameters', 0):,}"),
+        ("learning rate", f"{train.learning_rate:g}, {train.scheduler}"),
+        ("last loss", _number(figures.get("final_loss"))),
+        ("seconds", f"{figures.get('seconds', 0):,.0f}"),
+        ("device", _cell(facts.train.get("device", ""))),
+        ("processes", f"{figures.get('processes', 1)}"),
+    ]
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows)
+    versions = ", ".join(f"{name} {value}" for name, value in facts.train.get("versions", {}).items())
+    return f"## Training\n\n| | |\n|---|---|\n{table}\n\n`run.yaml` repeats it. Versions: {versions}."
+
+
+def _list(facts: Facts) -> str:
+    return " and ".join(facts.config.learned_parts)
+
+
+def _use(facts: Facts) -> str:
+    folder = ADAPTER_FOLDER if facts.kind == "adapter" else MODEL_FOLDER
+    name = facts.base or "BASE"
+    lines = ["from transformers import AutoModelForImageTextToText, AutoProcessor"]
+    if facts.kind == "adapter":
+        lines = [
+            "from peft import PeftModel",
+            *lines,
+            "",
+            f'model = AutoModelForImageTextToText.from_pretrained("{name}")',
+            f'model = PeftModel.from_pretrained(model, "{folder}")',
+            f'processor = AutoProcessor.from_pretrained("{name}")',
+        ]
+    else:
+        lines += [
+            "",
+            f'model = AutoModelForImageTextToText.from_pretrained("{folder}")',
+            f'processor = AutoProcessor.from_pretrained("{folder}")',
+        ]
+    return "## Use\n\n```python\n" + "\n".join(lines) + "\n```"
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4g}"
+
+
+def _cell(value: Any) -> str:
+    """A value for a line of Markdown: on one line, and no markup."""
+    return re.sub(r"([\\`|<>\[\]*_])", r"\\\1", " ".join(str(value).split()))
+
+
+def _read(file: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None

@@ -1,0 +1,1 @@
+"""The commands of `vlmtrain` that have a file of their own."""

@@ -1,0 +1,84 @@
+"""What a training leaves, in one of two shapes: an adapter for its base, or, trained without one, a whole model."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from hashlib import file_digest, sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from vlmtrain import processes
+from vlmtrain.config import ADAPTER_FOLDER, MODEL_FOLDER, RunConfig
+from vlmtrain.errors import RunError
+from vlmtrain.model import attach_adapter, load_base, save_adapter, save_whole
+
+if TYPE_CHECKING:
+    from vlmtrain.loaded import LoadedModel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """What was trained, and the folder that holds it."""
+
+    kind: Literal["adapter", "model"]
+    path: Path
+
+    def sha256(self) -> str:
+        """Of its weights: of one file, or of the digests of several."""
+        digests = [_digest(file) for file in sorted(self.path.glob("*.safetensors"))]
+        return digests[0] if len(digests) == 1 else sha256("".join(digests).encode()).hexdigest()
+
+
+def find_trained(config: RunConfig) -> Trained | None:
+    """What `sft` left in the run's folder, if it was there."""
+    if config.adapter is not None:
+        return Trained(kind="adapter", path=config.adapter)
+    return None if config.whole_model is None else Trained(kind="model", path=config.whole_model)
+
+
+def require_trained(config: RunConfig) -> Trained:
+    """The same. Raises RunError where there is nothing."""
+    found = find_trained(config)
+    if found is None:
+        what = "adapter" if config.lora is not None else "trained model"
+        raise RunError(f"there is no {what} in {config.output}; `vlmtrain sft` makes it")
+    return found
+
+
+def load_trained(config: RunConfig, found: Trained | None) -> LoadedModel:
+    """The base with its adapter, the model that was trained whole, or for None the base. Raises ModelError."""
+    if found is None:
+        return load_base(config)
+    if found.kind == "adapter":
+        return attach_adapter(load_base(config), found.path)
+    whole = dataclasses.replace(config.model, base=str(found.path), revision=None, trust_remote_code=False)
+    return load_base(dataclasses.replace(config, model=whole))
+
+
+def save_trained(model: Any, folder: Path, config: RunConfig, loaded: LoadedModel) -> None:
+    """Write what was trained below the run's folder. Every process calls this, and the first one writes."""
+    weights = _gathered(model)
+    if not processes.is_first():
+        return
+    if config.lora is None:
+        save_whole(model, folder / MODEL_FOLDER, loaded, weights)
+    else:
+        save_adapter(model, folder / ADAPTER_FOLDER, config, loaded.commit, weights)
+
+
+def _gathered(model: Any) -> dict[str, Any] | None:
+    """All weights, on the first process, where FSDP2 has shared them out; None where each process has them anyway."""
+    if processes.sharing() != "fsdp":
+        return None
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+
+    found: dict[str, Any] = get_model_state_dict(
+        model, options=StateDictOptions(full_state_dict=True, cpu_offload=True)
+    )
+    return found
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as opened:
+        return file_digest(opened, "sha256").hexdigest()
