@@ -48,6 +48,7 @@ WITHOUT_FAMILY = {"template"}
 
 NEEDS_A_SERVER = "needs a server that answers so; tested in tests/vlmdata/test_download.py"
 NO_SAMPLE: Mapping[str, str] = {
+    "budget.context": "needs a model with a short context; tested in tests/vlmtrain/test_preflight.py",
     "caption.too_long": "a sample's file is under 20 kB; tested in tests/vlmdata/test_image_folder.py",
     "folder.name": "not every file system can hold such a name; tested in tests/vlmdata/test_image_folder.py",
     "folder.unreadable": "git keeps no permissions of folders; tested in tests/vlmdata/test_image_folder.py",
