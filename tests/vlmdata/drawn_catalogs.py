@@ -111,7 +111,7 @@ def travel(source: Path, out: Path, *, recipe_folder: Path | None = None) -> Jou
     path.write_text(draft.text, encoding="utf-8")
     recipe = vlmdata.load_recipe(path)
     built = vlmdata.build(recipe, out, workers=2)
-    assert vlmdata.validate(out).problems == ()
+    assert vlmdata.validate(out).errors == 0
     return Journey(draft=draft, recipe=recipe, built=built, images=stored_images(out))
 
 

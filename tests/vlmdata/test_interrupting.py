@@ -33,7 +33,7 @@ RECIPE: dict[str, Any] = {
         {"user": ["images", "What is {{ title }}?"], "assistant": "{{ title }}"},
     ],
     "duplicates": "reject",
-    "split": {"train": 0.7, "test": 0.3},
+    "split": {"train": 0.7, "test": 0.3, "together": ["group"]},
 }
 
 

@@ -16,6 +16,7 @@ from vlmdata.cli import app
 from vlmdata.reports.findings import ENDINGS, FORMATS
 from vlmdata.terminal import exit_code_of
 
+pytestmark = pytest.mark.long
 ROOT = Path(__file__).parent.parent.parent
 VALIDATING, CI = ((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("validating.md", "ci.md"))
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))

@@ -236,7 +236,8 @@ def all_seeds() -> list[Seed]:
     """Every seed, in a fixed order."""
     own = [Seed(name=write.__name__.replace("_", "-"), write=write, table=table) for write, table in OWN]
     talks = [conversations(name) for name in ("auto", *formats())]
-    good = [path.parent.name for path in sorted(SAMPLES.glob("good/*/recipe.yaml"))]
+    recipes = sorted(SAMPLES.glob("good/*/recipe.yaml"))
+    good = [path.parent.name for path in recipes if "network:" not in path.read_text(encoding="utf-8")]
     return [*own, *talks, *(_of_sample(f"good/{name}") for name in good), _of_sample("benchmark")]
 
 
