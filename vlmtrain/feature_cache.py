@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vlmtrain.errors import RunError
-from vlmtrain.features import ImageFeatures, Part, cast_part, proven_unit
+from vlmtrain.features import ImageFeatures, Part, cast_part, proven_unit, usable_dtype
 from vlmtrain.identity import processor_digest
 
 if TYPE_CHECKING:
@@ -124,7 +124,11 @@ def training_features(
 
     Raises RunError where the disk can't hold what is to be kept.
     """
-    features = ImageFeatures(processor=loaded.processor, family=loaded.family, dtype=loaded.dtype)
+    features = ImageFeatures(
+        processor=loaded.processor,
+        family=loaded.family,
+        dtype=usable_dtype(loaded.processor, loaded.family, loaded.dtype),
+    )
     if config is None:
         return features
     if proven_unit(loaded.processor.image_processor, loaded.family) == "batch":

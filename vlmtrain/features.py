@@ -73,6 +73,10 @@ def decoded(picture: Image.Image) -> Image.Image:
     return picture.decode() if isinstance(picture, StoredPicture) else picture
 
 
+BLANK = 56
+"""Side of the blank picture that a processor is tried with, in pixels."""
+
+
 @dataclass(slots=True, kw_only=True)
 class ImageFeatures:
     """A processor whose images are processed one at a time.
@@ -104,6 +108,23 @@ class ImageFeatures:
         reader = copy.copy(self.processor)
         reader.image_processor = Apart(self.processor.image_processor, self)
         return reader
+
+
+def usable_dtype(processor: ProcessorMixin, family: ModelFamily, dtype: torch.dtype) -> torch.dtype | None:
+    """The precision, where the processor can count an image's tokens in it; None where it reads pixels through numpy,
+    which has no bfloat16 (LLaVA's does)."""
+    from PIL import Image
+
+    if not family.expands_placeholders:
+        return dtype
+    reader = ImageFeatures(processor=processor, family=family, dtype=dtype).reader(1)
+    token = getattr(processor, "image_token", "")
+    blank = Image.new("RGB", (BLANK, BLANK))
+    try:
+        reader(text=[token], images=[[blank]], add_special_tokens=False, return_tensors="pt")
+    except TypeError:
+        return None
+    return dtype
 
 
 class Apart:

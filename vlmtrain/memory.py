@@ -108,7 +108,8 @@ def patch_pixels(settings: Any) -> int:
     """How many pixels, over time too, make one patch of the vision tower."""
     tower = getattr(settings, "vision_config", None) or getattr(settings, "vit_config", None)
     side = getattr(tower, "patch_size", None) or getattr(tower, "image_patch_size", None) or 14
-    return int(side) ** 2 * int(getattr(tower, "temporal_patch_size", None) or 1)
+    height, width = side if isinstance(side, list | tuple) else (side, side)
+    return int(height) * int(width) * int(getattr(tower, "temporal_patch_size", None) or 1)
 
 
 def on_meta(settings: Any, attention: str | None = None) -> PreTrainedModel:
