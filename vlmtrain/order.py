@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-WINDOW = 50
-"""Rows are sorted by length within windows of so many batches: less padding, and still a new mixture each epoch."""
+WINDOW, WINDOWS = 50, 10
+"""Rows are sorted by length within windows of at most so many batches, and an epoch has at least so many windows: less
+padding, and still a new mixture each epoch. A small split that was sorted whole had the same batches in every epoch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,8 @@ class Order:
         """Rows of one key with neighbours of about their length, where that is asked for."""
         if not self.group_by_length:
             return rows
-        step = WINDOW * self.batch_size
+        batches = min(WINDOW, max(len(rows) // (WINDOWS * self.batch_size), 1))
+        step = batches * self.batch_size
         windows = [rows[start : start + step] for start in range(0, len(rows), step)]
         return np.concatenate([window[np.argsort(-self.shapes.lengths[window], kind="stable")] for window in windows])
 
