@@ -15,6 +15,7 @@ from vlmdata.confirming import NOTHING, Confirmation, Likeness
 from vlmdata.corpus import Corpus
 from vlmdata.corpus_rows import CorpusRows, Shown, collect
 from vlmdata.index_rows import suspects_of
+from vlmdata.linking import KnownLooks
 from vlmdata.record import Problem, Severity
 from vlmdata.splits.joining import components
 
@@ -36,13 +37,21 @@ def leak_findings(corpus: Corpus, against: Sequence[Corpus], settings: CheckSett
         return
     rows = collect([corpus, *against])
     farthest = max((settings.threshold(name, "distance") for name in near), default=0.0)
-    likeness = confirmed(rows, farthest) if near else NOTHING
+    likeness = (_known_before(rows, farthest) or confirmed(rows, farthest)) if near else NOTHING
     for note in likeness.notes:
         yield Problem(rule=UNSEEN, message=note, severity="warning")
     leaks = Leaks(rows=rows, likeness=likeness, settings=settings)
     yield from leaks.findings()
     if against:
         yield from leaks.against()
+
+
+def _known_before(rows: CorpusRows, distance: float) -> Likeness | None:
+    """The near-duplicates of a corpus that was looked through while it was split; None where there is more to see."""
+    looks: KnownLooks | None = getattr(rows.corpora[0], "looks", None)
+    if looks is None or len(rows.corpora) > 1 or looks.distance < distance:
+        return None
+    return looks.among(rows.pictures)
 
 
 def confirmed(rows: CorpusRows, distance: float, workers: int | None = None) -> Likeness:

@@ -7,7 +7,7 @@ nothing together; they are named instead.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -113,6 +113,28 @@ class Pictures:
     def sha256(self, image: int) -> str:
         """An image's sha256, as 64 hex digits."""
         return bytes(self.shas[image]).decode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownLooks:
+    """What a search for near-duplicates up to a distance found, kept by the images' sha256 for another look at them."""
+
+    shas: npt.NDArray[np.bytes_]
+    likeness: Likeness
+    distance: float
+
+    def among(self, pictures: Pictures) -> Likeness | None:
+        """The same for these pictures; None where one that was found is not among them, and may have held others
+        together."""
+        found = np.unique(np.concatenate([self.likeness.pairs.reshape(-1), sorted(self.likeness.blank)])).astype(int)
+        order = np.argsort(pictures.shas)
+        place = np.minimum(np.searchsorted(pictures.shas, self.shas[found], sorter=order), max(len(order) - 1, 0))
+        if len(found) and (not len(order) or not np.array_equal(pictures.shas[order[place]], self.shas[found])):
+            return None
+        number = np.full(len(self.shas), -1, np.int64)
+        number[found] = order[place]
+        blank = frozenset(number[sorted(self.likeness.blank)].tolist())
+        return replace(self.likeness, pairs=number[self.likeness.pairs], blank=blank)
 
 
 def pictures_of(shas: Sequence[str], dhashes: Sequence[str | None]) -> tuple[Pictures, Numbers, Numbers]:

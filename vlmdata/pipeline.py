@@ -16,7 +16,7 @@ from typing import Any
 import xxhash
 
 from vlmdata.assigning import Assignment
-from vlmdata.confirming import Likeness
+from vlmdata.confirming import Likeness, usual_distance
 from vlmdata.convert.catalog import column_hint, columns_missing
 from vlmdata.engine import Engine, engine_named
 from vlmdata.errors import BuildRefusedError, OutputError, RecipeError, VlmError
@@ -26,6 +26,7 @@ from vlmdata.index import CONVERSATIONS, Index
 from vlmdata.index_rows import IndexRows, Look, find_likeness
 from vlmdata.journal import Journal, scan_key
 from vlmdata.ledger import Ledger
+from vlmdata.linking import KnownLooks
 from vlmdata.opening import reader_of, refuse_missing_roots, refuse_odd_names
 from vlmdata.progress import Progress, Watch, nobody
 from vlmdata.protocols import Source
@@ -84,6 +85,7 @@ class Build:
     ledger: Ledger = field(default_factory=Ledger)
     findings: Findings = field(default_factory=Findings)
     started: float = field(default_factory=time.monotonic)
+    looks: KnownLooks | None = None
 
 
 def build(  # noqa: PLR0913  (what a person may ask of a build, each by its name)
@@ -229,7 +231,9 @@ def assign(work: Build, index: Index, gathered: Gathered, quarantine: Quarantine
     def likeness(rows: IndexRows, index: Index) -> Likeness:
         opened = reader_of(work.recipe, spool=work.journal.spool, offline=work.job.offline)
         look = Look(workers=work.job.workers, folder=work.stage.work, pixel_limit=work.recipe.images.pixel_limit)
-        return find_likeness(rows, index, opened, original, look)
+        found = find_likeness(rows, index, opened, original, look)
+        work.looks = KnownLooks(shas=rows.pictures.shas, likeness=found, distance=usual_distance())
+        return found
 
     assignment = Assignment(
         recipe=work.recipe,

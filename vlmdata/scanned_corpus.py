@@ -17,6 +17,7 @@ from vlmdata.corpus import corpus_schema
 from vlmdata.image.names import ImageReferenceError
 from vlmdata.index import Index
 from vlmdata.ledger import Ledger
+from vlmdata.linking import KnownLooks
 from vlmdata.opening import reader_of, refuse_missing_roots, refuse_odd_names
 from vlmdata.pipeline import Build, assign, begin, check_columns, gather
 from vlmdata.progress import Watch, nobody
@@ -57,6 +58,11 @@ class ScannedCorpus:
     def splits(self) -> Sequence[str]:
         """The names of the splits, in order."""
         return list(self.positions)
+
+    @property
+    def looks(self) -> KnownLooks | None:
+        """The near-duplicates that splitting has found, where it looked for them."""
+        return self.work.looks
 
     @property
     def ledger(self) -> Ledger:

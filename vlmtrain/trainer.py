@@ -10,7 +10,7 @@ from typing import Any
 
 from vlmtrain import processes
 from vlmtrain.checkpoints import PREFIX, keep_latest, mark_whole
-from vlmtrain.config import Part
+from vlmtrain.config import PARTS, Part
 from vlmtrain.errors import TrainingError
 from vlmtrain.loading import ROW_IDS, loader
 from vlmtrain.order import Order, RowShapes, by_length
@@ -76,10 +76,11 @@ def trainer_class() -> Any:
             part = {id(each): self.plan.part_of(name) for name, each in self.model.named_parameters()}
             groups = []
             for group in optimizer.param_groups:
-                for rate in {part[id(each)] for each in group["params"]} or {None}:
-                    chosen = [each for each in group["params"] if part[id(each)] == rate]
-                    own = self.plan.learning_rates.get(rate, group["lr"]) if rate else group["lr"]
-                    groups.append({**group, "params": chosen, "lr": own})
+                for name in (*PARTS, None):  # in one order, by which a checkpoint's state finds its parameters
+                    chosen = [each for each in group["params"] if part[id(each)] == name]
+                    own = self.plan.learning_rates.get(name, group["lr"]) if name else group["lr"]
+                    if chosen or (name is None and not group["params"]):
+                        groups.append({**group, "params": chosen, "lr": own})
             optimizer.param_groups[:] = groups
 
         def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
+import yaml
 
 import vlmdata
 from tests.vlmdata.near_duplicates import SAME, jpeg, product_photo
 from tests.vlmdata.shop import Shop
 from vlmdata.built_corpus import BuiltCorpus
 from vlmdata.check_settings import CheckSettings
+from vlmdata.confirming import Likeness
 from vlmdata.leaks import leak_findings
+from vlmdata.linking import KnownLooks, Pictures
+from vlmdata.recipe import portable
 
 
 def rows(shop: Shop, seeds: dict[str, int], name: str, *, changed: bool = False) -> Path:
@@ -49,6 +54,36 @@ def test_a_changed_image_in_two_splits_is_found_by_its_looks(shop: Shop) -> None
     clean = vlmdata.split(path, shop.folder / "clean", {"train": 0.5, "test": 0.5})
     assert set(found(shop.folder / "clean")) == {"dataset.near_duplicate"}
     assert clean.groups == 4
+
+
+def test_a_recipe_whose_split_has_compared_its_images_compares_them_once(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows(shop, {f"A{n}": n % 4 for n in range(8)}, "built", changed=True)
+    recipe = shop.folder / "recipe.yaml"
+    recipe.write_text(yaml.safe_dump(portable(shop.recipe(split={"train": 0.5, "test": 0.5}))), encoding="utf-8")
+    twice = vlmdata.validate(recipe).by_rule()
+    monkeypatch.setattr("vlmdata.leaks.confirmed", lambda *_: pytest.fail("compared again"))
+    assert vlmdata.validate(recipe).by_rule() == twice
+    assert twice["dataset.near_duplicate"] == 4
+
+
+def test_looks_are_known_among_pictures_in_any_order_and_not_where_one_is_gone() -> None:
+    shas = np.array(["aa", "bb", "cc", "dd"], "S64")
+    pairs, apart = np.array([[0, 2]]), np.array([3.0], np.float32)
+    likeness = Likeness(pairs=pairs, distances=apart, blank=frozenset({3}))
+    looks = KnownLooks(shas=shas, likeness=likeness, distance=9.5)
+
+    def pictures(*names: str) -> Pictures:
+        zeros = np.zeros(len(names))
+        return Pictures(shas=np.array(names, "S64"), hashes=zeros.astype(np.uint64), known=zeros.astype(bool))
+
+    same = looks.among(pictures("dd", "cc", "ee", "aa"))
+    assert same is not None
+    assert same.pairs.tolist() == [[3, 1]]
+    assert same.blank == {0}
+    assert looks.among(pictures("aa", "dd")) is None
+    assert looks.among(pictures()) is None
 
 
 @pytest.mark.parametrize("changed", [False, True])

@@ -165,10 +165,12 @@ def test_parts_learn_at_their_own_rates(
     from trl import SFTTrainer
 
     groups: dict[str, set[float]] = {}
+    order: list[float] = []
     made = SFTTrainer._save_checkpoint
 
     def look(self: Any, model: Any, trial: Any) -> None:
         rates = {id(each): group["initial_lr"] for group in self.optimizer.param_groups for each in group["params"]}
+        order[:] = [group["initial_lr"] for group in self.optimizer.param_groups if group["weight_decay"] == 0]
         for name, each in self.model.named_parameters():
             if each.requires_grad:
                 part = part_of(name.removeprefix("base_model.model."), load.family) or "none"
@@ -182,6 +184,8 @@ def test_parts_learn_at_their_own_rates(
     load = load_base(config)
     vlmtrain.sft(config)
     assert groups == {"language": {1e-3}, "vision": {1e-5}, "projector": {2e-4}}
+    of_parts = list(dict.fromkeys(order))  # a checkpoint's state finds its parameters by this order
+    assert of_parts == [1e-3, 1e-5, 2e-4]
 
 
 @pytest.mark.parametrize(
