@@ -6,7 +6,11 @@ STAMP := $(VENV)/.installed
 OUT := out/demo
 CASES ?= 10000
 SEED ?= 0
+WORKERS ?= auto
 BENCHMARKS := build_speed kernel_share memory rebuild engines
+
+# A process for each core, tests of one file in one of them; each computes with one thread.
+TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadfile
 
 # Threads that wait without spinning: several times faster on a busy machine, no slower on a free one.
 export OMP_WAIT_POLICY ?= PASSIVE
@@ -26,15 +30,15 @@ demo: $(STAMP)
 	@$(BIN)/python samples/demo.py $(OUT)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(TEST)
 
 # What takes minutes each: several processes, installations of hooks, more kills.
 test-long: $(STAMP)
-	$(BIN)/python -m pytest -m long
+	$(TEST) -m long
 
 # Every family with every kind of rows, trained, resumed, evaluated and merged; `make test` runs one cell of each.
 test-families: $(STAMP)
-	$(BIN)/python -m pytest -m '' tests/vlmtrain/families
+	$(TEST) -m '' tests/vlmtrain/families
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

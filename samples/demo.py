@@ -74,7 +74,8 @@ def main(out: Path) -> int:
     )
     print(indented(as_text(merge_report(whole))))
     say_summary(built.ledger.as_dict()["rows"], result)
-    places = {"dataset": dataset, "run": tuned.output, "answers": tuned.output / "eval", "merged model": merged}
+    page = tuned.output / "eval" / "report.html"
+    places = {"dataset": dataset, "run": tuned.output, "look at this": page, "merged model": merged}
     print("\n".join(f"   {name:<13} {shown(place)}" for name, place in places.items()))
     ask = f"vlmtrain generate {shown(tuned.output)} --id {next(iter(result.candidates['adapter'].answered)).id}"
     print(f"   try it        {ask}")
@@ -116,11 +117,8 @@ def say_summary(rows: Mapping[str, Any], result: Any) -> None:
         say(f"{words:<50}{base[name]:>6.2f}{adapter[name]:>8.2f}")
     (swapped,) = result.controls
     for name in ("colour", "pattern"):
-        key = f"attribute_recall.{name}"
-        say(
-            f"with the photos swapped, {name} right falls from"
-            f" {swapped.untouched[key]:.2f} to {swapped.metrics[key]:.2f}"
-        )
+        change = swapped.comparison.changes[f"attribute_recall.{name}"]
+        say(f"with the photos swapped, {name} right falls from {change.before:.2f} to {change.after:.2f}")
     first = result.candidates["adapter"].answered[0]
     say(f"{first.id}, base:    {result.candidates['base'].answered[0].prediction}")
     say(f"{first.id}, adapter: {first.prediction}")

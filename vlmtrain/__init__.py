@@ -10,16 +10,20 @@ from vlmdata.version import __version__
 if TYPE_CHECKING:
     from vlmtrain.collate import Collator
     from vlmtrain.config import RunConfig, load_run
+    from vlmtrain.evaluating import evaluate
+    from vlmtrain.generating import NewRows, generate, generate_file
     from vlmtrain.inspection import inspect
     from vlmtrain.preflighting import preflight
-    from vlmtrain.run import evaluate, generate, merge, sft
+    from vlmtrain.run import merge, sft
 
 __all__ = [
     "Collator",
+    "NewRows",
     "RunConfig",
     "__version__",
     "evaluate",
     "generate",
+    "generate_file",
     "inspect",
     "load_run",
     "merge",
@@ -29,10 +33,12 @@ __all__ = [
 
 _HOMES = {
     "Collator": "vlmtrain.collate",
+    "NewRows": "vlmtrain.generating",
     "RunConfig": "vlmtrain.config",
     "load_run": "vlmtrain.config",
-    "evaluate": "vlmtrain.run",
-    "generate": "vlmtrain.run",
+    "evaluate": "vlmtrain.evaluating",
+    "generate": "vlmtrain.generating",
+    "generate_file": "vlmtrain.generating",
     "inspect": "vlmtrain.inspection",
     "merge": "vlmtrain.run",
     "preflight": "vlmtrain.preflighting",

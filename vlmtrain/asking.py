@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 from vlmdata.record import message_rows
 from vlmdata.settings import nearest
+from vlmtrain import processes
+from vlmtrain.answer_cache import AnswerCache, row_digests
 from vlmtrain.collate import Collator
 from vlmtrain.config import RunConfig
-from vlmtrain.controls import Swapped
 from vlmtrain.data import open_dataset
 from vlmtrain.errors import RunError
-from vlmtrain.evaluation import Candidate, Control, answered_rows, evaluate_candidate, evaluate_control
-from vlmtrain.generation import Answer, AnswerLoss, Generation, adapter_off, answer_losses, answer_rows
+from vlmtrain.generation import Answer, AnswerLoss, Generation, Work, adapter_off, answer_losses, share_of_answers
 
 if TYPE_CHECKING:
     from transformers import ProcessorMixin
 
     from vlmtrain.loaded import LoadedModel
-    from vlmtrain.protocols import Metric, ModelFamily
+    from vlmtrain.protocols import ModelFamily
 
 Progress = Callable[[str], None]
 Row = Mapping[str, Any]
@@ -30,13 +30,19 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asker:
-    """A model under one set of settings, asked again and again; `seconds` adds up how long each candidate took."""
+    """A model under one set of settings, asked again and again; `seconds` adds up how long each question took.
+
+    `base` asks the base of a model with an adapter. With a `cache`, what it holds is not asked again. Several processes
+    share the rows through it, and each has all answers in the end.
+    """
 
     loaded: LoadedModel
     collator: Collator
     settings: Generation
-    tell: Progress | None
+    tell: Progress | None = None
     seconds: dict[str, float] = field(default_factory=dict)
+    cache: AnswerCache | None = None
+    base: bool = False
 
     @classmethod
     def of(
@@ -48,36 +54,61 @@ class Asker:
 
     def answers(self, rows: Sequence[Row], name: str) -> list[Answer]:
         """The answers of all rows, in order."""
-        started, done = time.perf_counter(), 0
+
+        def ask(work: Work[Answer]) -> dict[int, Answer]:
+            return share_of_answers(self.loaded, self.collator, rows, self.settings, work)
+
+        found = self._shared("answer", Answer, rows, name, ask)
+        return [found[index] for index in range(len(rows))]
+
+    def losses(self, rows: Sequence[Row], name: str) -> list[AnswerLoss | None]:
+        """The loss of every row's reference answer, in order; None where the model can't take the row."""
+
+        def ask(work: Work[AnswerLoss]) -> dict[int, AnswerLoss]:
+            return answer_losses(self.loaded, self.collator, rows, self.settings.batch_size, work)
+
+        found = self._shared("loss", AnswerLoss, rows, name, ask)
+        return [found.get(index) for index in range(len(rows))]
+
+    def _shared(
+        self, kind: Any, form: Any, rows: Sequence[Row], name: str, ask: Callable[[Work[Any]], dict[int, Any]]
+    ) -> dict[int, Any]:
+        """What this process asks, and then, where there are several, what all of them did."""
+        started = time.perf_counter()
+        digests = row_digests(rows, answers=kind == "loss") if self.cache else []
+        cache = self.cache
+        known = {place: form(**value) for place, value in cache.known(kind, digests).items()} if cache else {}
+
+        def keep(made: Mapping[int, Any]) -> None:
+            if cache:
+                cache.keep(kind, {digests[place]: value for place, value in made.items()})
+
+        work: Work[Any] = Work(
+            known=known,
+            keep=keep,
+            progress=self._progress(name, kind, len(rows), len(known)),
+            share=processes.rank(),
+            shares=processes.count(),
+        )
+        with adapter_off(self.loaded.model) if self.base else nullcontext():
+            found = ask(work)
+        if processes.count() > 1 and cache:
+            processes.wait_for_all()
+            found = {place: form(**value) for place, value in cache.known(kind, digests).items()}
+        self.seconds[f"{name}.{'losses' if kind == 'loss' else 'answers'}"] = time.perf_counter() - started
+        return found
+
+    def _progress(self, name: str, kind: str, rows: int, known: int) -> Callable[[int], None]:
+        done = 0
+        before = f", {known:,} of them before" if known else ""
 
         def progress(more: int) -> None:
             nonlocal done
             done += more
-            if self.tell:
-                self.tell(f"{name}: {done:,} of {len(rows):,} rows answered")
+            if self.tell and kind == "answer":
+                self.tell(f"{name}: {done:,} of {rows:,} rows answered{before}")
 
-        answers = answer_rows(self.loaded, self.collator, rows, self.settings, progress)
-        self.seconds[f"{name}.answers"] = time.perf_counter() - started
-        return answers
-
-    def losses(self, rows: Sequence[Row], name: str) -> list[AnswerLoss]:
-        """The loss of every row's reference answer, in order."""
-        started = time.perf_counter()
-        losses = answer_losses(self.loaded, self.collator, rows, self.settings.batch_size)
-        self.seconds[f"{name}.losses"] = time.perf_counter() - started
-        return losses
-
-    def candidate(self, name: str, rows: Sequence[Row], metrics: Sequence[Metric]) -> Candidate:
-        """The base, or the adapter on it, scored on the rows."""
-        with adapter_off(self.loaded.model) if name == "base" else nullcontext():
-            answers = self.answers(rows, name)
-            losses = self.losses(rows, name) if any(metric.name == "answer_loss" for metric in metrics) else None
-        return evaluate_candidate(name, answered_rows(rows, answers, losses), metrics, answers)
-
-    def control(self, name: str, candidate: Candidate, rows: Swapped, metrics: Sequence[Metric]) -> Control:
-        """A candidate, the adapter if there is one, on rows whose images were tampered with."""
-        answers = self.answers(rows, f"{candidate.name}.{name}")
-        return evaluate_control(name, candidate, rows, answers, metrics)
+        return progress
 
 
 def generation_of(config: RunConfig) -> Generation:

@@ -139,7 +139,12 @@ def _results(facts: Facts) -> Iterator[str]:
         "asked in the same way."
     )
     columns = {name: found["metrics"] for name, found in candidates.items()}
-    columns |= {f"{each['candidate']}, images: {each['name']}": each["metrics"] for each in facts.results["controls"]}
+    columns |= {
+        f"{each['candidate']}, images: {each['name']}": {
+            name: change["after"] for name, change in each["changes"].items()
+        }
+        for each in facts.results["controls"]
+    }
     names = list(next(iter(candidates.values()))["metrics"])
     lines = [f"| metric | {' | '.join(map(_cell, columns))} |", f"|---|{'---|' * len(columns)}"]
     for name in names:

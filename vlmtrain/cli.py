@@ -12,17 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vlmdata.terminal import Format, exit_code_of, say, shown_path, warn
-from vlmtrain.commands import inspecting, preflight
+from vlmtrain.commands import evaluating, exporting, generating, inspecting, merging, preflight
 from vlmtrain.commands.options import (
     FormatOption,
     Plugins,
     Run,
     Set,
     config_of,
-    pairs,
     progress,
     say_json,
-    say_report,
 )
 from vlmtrain.quiet import quiet_environment
 
@@ -86,83 +84,11 @@ def sft(
         say("\n".join(sft_lines(result)))
 
 
-@app.command("eval")
-def evaluate(
-    run: Run,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="only the first rows of the split")] = None,
-    swap: Annotated[bool, typer.Option("--swap/--no-swap", help="ask again with the photos swapped")] = True,
-    set_: Set = None,
-    plugins: Plugins = False,
-    form: FormatOption = Format.text,
-) -> None:
-    """Measure base against adapter on the held-out split."""
-    import vlmtrain
-
-    config = config_of(run, set_, plugins)
-    with progress() as tell:
-        result = vlmtrain.evaluate(config, controls=("swap",) if swap else (), limit=limit, on_progress=tell)
-    if form is Format.json:
-        from vlmtrain.evaluation import as_data
-
-        say_json(as_data(result))
-    else:
-        from vlmtrain.report import eval_report
-
-        say_report(eval_report(result))
-
-
-@app.command()
-def merge(
-    run: Run,
-    out: Annotated[Path, typer.Option("--out", help="the merged model's folder")],
-    replace: Replace = False,
-    rows: Annotated[int, typer.Option("--rows", min=0, help="held-out rows on which agreement is measured")] = 32,
-    set_: Set = None,
-    plugins: Plugins = False,
-    form: FormatOption = Format.text,
-) -> None:
-    """Merge the adapter into its base, and measure that the merged model answers the same."""
-    import vlmtrain
-
-    config = config_of(run, set_, plugins)
-    with progress() as tell:
-        result = vlmtrain.merge(config, out, replace=replace, agreement_rows=rows, on_progress=tell)
-    if form is Format.json:
-        say_json({**dataclasses.asdict(result), "path": shown_path(result.path)})
-    else:
-        from vlmtrain.report import merge_report
-
-        say_report(merge_report(result))
-
-
-@app.command()
-def generate(
-    run: Run,
-    ids: Annotated[list[str] | None, typer.Option("--id", help="a row of the dataset; repeatable")] = None,
-    images: Annotated[list[Path] | None, typer.Option("--image", help="a photo of a new row; repeatable")] = None,
-    fields: Annotated[
-        list[str] | None, typer.Option("--field", metavar="KEY=VALUE", help="a column of a new row; repeatable")
-    ] = None,
-    base: Annotated[bool, typer.Option("--base", help="ask the base model, without the adapter")] = False,
-    set_: Set = None,
-    plugins: Plugins = False,
-    form: FormatOption = Format.text,
-) -> None:
-    """Answer for one row: of the dataset by its id, or a new one by photos and fields."""
-    import vlmtrain
-
-    config = config_of(run, set_, plugins)
-    row = {**pairs("--field", fields), **({"images": images} if images else {})}
-    with progress() as tell:
-        answers = vlmtrain.generate(config, [row] if row else [], ids=ids or (), base=base, on_progress=tell)
-    if form is Format.json:
-        say_json([dataclasses.asdict(answer) for answer in answers])
-    elif len(answers) == 1:
-        say(answers[0].text)
-    else:
-        say("\n".join(f"{answer.id}: {answer.text}" for answer in answers))
-
-
+app.command("eval")(evaluating.evaluate)
+app.command()(evaluating.compare)
+app.command()(exporting.export)
+app.command()(merging.merge)
+app.command()(generating.generate)
 app.command()(inspecting.inspect)
 app.command()(preflight.preflight)
 

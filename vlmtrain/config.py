@@ -18,12 +18,15 @@ from vlmdata.record import Problem
 from vlmdata.settings import Settings, check, dotted, nearest, override, read_settings, refuse, to_dataclass
 from vlmtrain.errors import RunError
 from vlmtrain.family import molmo1
+from vlmtrain.judge.settings import JudgeConfig
 from vlmtrain.run_problems import deeper_problems, looks_local, plugin_problems
 
 SCHEMA = "run.v1"
 RUN_FILE = "run.yaml"
 ADAPTER_FOLDER = "adapter"
 MODEL_FOLDER = "model"
+MERGE_FILE = "merge.json"
+"""What marks a merged model's folder, and says how it was made."""
 
 Load = Literal["nf4", "bf16", "fp32"]
 Over = Literal["error", "drop", "shrink_images"]
@@ -152,12 +155,24 @@ class GenerateConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvalConfig:
-    """How base and adapter are compared."""
+    """How base and adapter are compared.
+
+    `slices` are the tags by which scores are told; None takes every tag of 2 to 50 values. `controls` are what is done
+    to the images in a second look. `alone` rows are asked one by one too, to count what batching changes; None takes 8
+    where the model computes in less than 32 bits, where a batch can tip the choice of a token, and else none. `judge`
+    is asked where the command line says so.
+    """
 
     split: str = "test"
     batch_size: int = 8
     metrics: tuple[str, ...] = ("answer_loss", "exact_match", "rouge_l", "chrf")
+    slices: tuple[str, ...] | None = None
+    controls: tuple[str, ...] = ("swap",)
+    alone: int | None = None
+    resamples: int = 2_000
+    seed: int = 0
     generate: GenerateConfig = GenerateConfig()
+    judge: JudgeConfig | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
 from vlmdata.errors import ConfigError
+from vlmdata.settings import nearest
 
 Row = Mapping[str, Any]
+GREY = (127, 127, 127)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Swapped(Sequence[Row]):
-    """Rows with others' images: `kept` are the places of the rows, `givers` those of the rows that give the images.
+class Tampered(Sequence[Row]):
+    """Rows with other images: `kept` are the places of the rows that take part, `make` gives one of them anew.
 
     A row is put together when it is asked for, so that pixels are not held twice.
     """
 
     rows: Sequence[Row]
     kept: tuple[int, ...]
-    givers: tuple[int, ...]
+    make: Callable[[int], Row]
 
     @property
     def left_out(self) -> int:
@@ -34,11 +38,10 @@ class Swapped(Sequence[Row]):
     def __getitem__(self, place: Any) -> Any:
         if isinstance(place, slice):
             return [self[index] for index in range(*place.indices(len(self)))]
-        giver = self.rows[self.givers[place]]
-        return {**self.rows[self.kept[place]], "images": giver["images"], "image_info": giver.get("image_info")}
+        return self.make(self.kept[place])
 
 
-def swap(rows: Sequence[Row]) -> Swapped:
+def swap(rows: Sequence[Row]) -> Tampered:
     """Every row with the images of another one: equally many, none of its own, and of a product with other fields.
 
     Rows are put in an order that has nothing to do with what they hold (by hash of their id) and each takes the images
@@ -54,8 +57,59 @@ def swap(rows: Sequence[Row]) -> Swapped:
     givers: dict[int, int] = {}
     for bucket in buckets.values():
         givers |= _givers(bucket, looks)
-    kept = tuple(sorted(givers))
-    return Swapped(rows=rows, kept=kept, givers=tuple(givers[index] for index in kept))
+
+    def make(index: int) -> Row:
+        giver = rows[givers[index]]
+        return {**rows[index], "images": giver["images"], "image_info": giver.get("image_info")}
+
+    return Tampered(rows=rows, kept=tuple(sorted(givers)), make=make)
+
+
+def blank(rows: Sequence[Row]) -> Tampered:
+    """Every row with plain grey images of the same sizes, so that the model sees as many tokens, and nothing in them.
+
+    Rows without images are left out.
+    """
+
+    def make(index: int) -> Row:
+        row = rows[index]
+        made = [_grey(info["width"], info["height"]) for info in row["image_info"]]
+        info = [
+            {**each, "sha256": sha256(grey).hexdigest(), "format": "PNG", "dhash": None}
+            for each, grey in zip(row["image_info"], made, strict=True)
+        ]
+        return {**row, "images": [{"bytes": grey, "path": None} for grey in made], "image_info": info}
+
+    return Tampered(rows=rows, kept=tuple(index for index, row in enumerate(rows) if row["images"]), make=make)
+
+
+def reorder(rows: Sequence[Row]) -> Tampered:
+    """Every row with its own images in another order: each takes the place of the one before it.
+
+    It asks whether a model knows which image is which. Rows of fewer than two different images are left out.
+    """
+
+    def make(index: int) -> Row:
+        row = rows[index]
+        turned = {name: [*row[name][1:], *row[name][:1]] for name in ("images", "image_info") if row.get(name)}
+        return {**row, **turned}
+
+    return Tampered(rows=rows, kept=tuple(index for index, row in enumerate(rows) if _turns(row)), make=make)
+
+
+def _turns(row: Row) -> bool:
+    """Whether another order of the images shows something else."""
+    shas = [info["sha256"] for info in row.get("image_info") or ()]
+    return [*shas[1:], *shas[:1]] != shas
+
+
+@lru_cache(maxsize=64)
+def _grey(width: int, height: int) -> bytes:
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.new("RGB", (width, height), GREY).save(file, "PNG")
+    return file.getvalue()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,11 +153,12 @@ def _givers(order: Sequence[int], looks: Sequence[_Look]) -> dict[int, int]:
     return {index: giver for index, giver in givers.items() if fits(index, giver)}
 
 
-CONTROLS: dict[str, Callable[[Sequence[Row]], Swapped]] = {"swap": swap}
+CONTROLS: dict[str, Callable[[Sequence[Row]], Tampered]] = {"swap": swap, "blank": blank, "reorder": reorder}
 
 
-def find_control(name: str) -> Callable[[Sequence[Row]], Swapped]:
+def find_control(name: str) -> Callable[[Sequence[Row]], Tampered]:
     """A control by its name. Raises ConfigError with those that there are."""
     if name not in CONTROLS:
-        raise ConfigError(f"there is no control {name!r}; known: {', '.join(CONTROLS)}")
+        hint = nearest(name, list(CONTROLS)) or f"known: {', '.join(CONTROLS)}"
+        raise ConfigError(f"there is no control {name!r}; {hint}")
     return CONTROLS[name]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from vlmdata.errors import ContractError
 from vlmdata.settings import nearest
@@ -61,3 +61,12 @@ def dataset_fingerprint(path: Path) -> str:
         raise ContractError(
             f"{path}: no manifest.json with a fingerprint ({reason}); build it with `vlmdata build`"
         ) from None
+
+
+def recipe_of(path: Path) -> dict[str, Any]:
+    """The recipe that a dataset's manifest keeps, as plain data; empty where it keeps none."""
+    try:
+        found = json.loads((path / "manifest.json").read_text(encoding="utf-8")).get("recipe")
+    except (OSError, ValueError, AttributeError):
+        found = None
+    return found if isinstance(found, dict) else {}

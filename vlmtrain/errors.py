@@ -32,6 +32,12 @@ class TrainingError(VlmError):
     exit_code = 1
 
 
+class ThresholdError(VlmError):
+    """Scores, or an agreement, that are worse than was asked for."""
+
+    exit_code = 1
+
+
 def over_budget(name: str, length: int, most: int) -> Problem:
     """The problem of a row that has more tokens than it may."""
     hint = "raise budget.max_length, lower budget.max_pixels, or leave the row out: nothing is cut"

@@ -1,4 +1,4 @@
-"""Candidates' answers to the same held-out rows, scored side by side, and the result as values and as files.
+"""Candidates' answers to the same held-out rows, scored side by side: the result as values.
 
 No model is needed here: answers come from generation, or from anywhere else.
 """
@@ -6,32 +6,24 @@ No model is needed here: answers come from generation, or from anywhere else.
 from __future__ import annotations
 
 import dataclasses
-import json
-import math
-import platform
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from vlmdata.version import __version__
+from vlmtrain.comparing import Comparison, Estimate, compare_tables, estimates, sliced
+from vlmtrain.intervals import Chance
 from vlmtrain.metric import Answered
+from vlmtrain.scoring import Table, correctness, direction, score_table, scores_of
 
 if TYPE_CHECKING:
-    from vlmtrain.controls import Swapped
+    from vlmtrain.controls import Tampered
     from vlmtrain.generation import Answer, AnswerLoss
     from vlmtrain.protocols import Metric
 
-CONTRACT = "results.v1"
-RESULTS_FILE = "results.json"
-LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "pillow", "sacrebleu", "rouge-score")
-MOST_SLICES = 50
-"""A tag with more values than this is no slice but an identifier."""
-
 Row = Mapping[str, Any]
 Scores = Mapping[str, float]
+Kind = Literal["base", "adapter", "model", "answers", "endpoint"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +31,10 @@ class MetricInfo:
     """What a reader must know of a metric: which way is better, its unit, its library's signature."""
 
     name: str
-    higher_is_better: bool
+    higher_is_better: bool | None
     about: str = ""
     signature: str = ""
+    directions: Mapping[str, bool | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,91 +44,147 @@ class Slice:
     tag: str
     value: str
     rows: int
+    groups: int
     metrics: Scores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """One model's answers to the rows, in their order, with the scores of each row and of all."""
+    """One model's answers to the rows, in their order, with the scores of each row and of all.
+
+    `failed` says, by id, why it could not take a row: such a row counts as wrong in `metrics`; `metrics_taken` are the
+    scores without these rows. `about` is what is known of the model: its place, precision, digests.
+    """
 
     name: str
-    answered: tuple[Answered, ...]
-    scores: tuple[Scores, ...]
-    metrics: Scores
+    kind: Kind
+    table: Table
+    estimates: Mapping[str, Estimate]
     slices: tuple[Slice, ...] = ()
     answer_tokens: int = 0
-    cut: int = 0
+    cut: tuple[str, ...] = ()
+    failed: Mapping[str, str] = field(default_factory=dict)
+    metrics_taken: Scores = field(default_factory=dict)
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def answered(self) -> tuple[Answered, ...]:
+        """The rows with its answers."""
+        return self.table.answered
+
+    @property
+    def scores(self) -> tuple[Scores, ...]:
+        """The scores of each row."""
+        return self.table.rows
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The scores of all rows."""
+        return {name: estimate.value for name, estimate in self.estimates.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
-    """A candidate on rows whose images were tampered with: its scores there, and on the same rows as they are."""
+    """A candidate on rows whose images were tampered with, compared with the same rows as they are.
+
+    `left_out` rows could not take part: without images, or without a partner. `table` holds the answers.
+    """
 
     name: str
     candidate: str
     rows: int
     left_out: int
-    metrics: Scores
-    untouched: Scores
+    comparison: Comparison
+    table: Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """From one candidate to another: the difference of every score, and by metric the ids that got better or worse."""
+class Alone:
+    """Rows that were asked one by one too, and the ids of those that were answered otherwise than in a batch."""
 
-    before: str
-    after: str
-    delta: Scores
-    improved: Mapping[str, tuple[str, ...]]
-    worsened: Mapping[str, tuple[str, ...]]
+    candidate: str
+    rows: int
+    different: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvalResult:
-    """An evaluation: every candidate on the same rows.
+    """An evaluation: every candidate on the same rows, each compared with the first.
 
     `reference` holds the scores that the reference answers themselves get, the most that can be asked for. `setup` says
-    what was measured and how (dataset, model, settings, versions); `timing` how long it took, in seconds.
+    what was measured and how (dataset, model, settings, versions); `timing` how long it took, in seconds. `rows` are
+    without pixels.
     """
 
     rows: Sequence[Row]
     metrics: tuple[MetricInfo, ...]
     candidates: Mapping[str, Candidate]
+    comparisons: tuple[Comparison, ...] = ()
     reference: Scores = field(default_factory=dict)
     controls: tuple[Control, ...] = ()
+    alone: tuple[Alone, ...] = ()
+    judgements: tuple[Any, ...] = ()
     setup: Mapping[str, Any] = field(default_factory=dict)
     timing: Mapping[str, float] = field(default_factory=dict)
+    slice_tags: tuple[str, ...] | None = None
+    chance: Chance = field(default_factory=Chance)
     path: Path | None = None
+
+    @property
+    def correct(self) -> str | None:
+        """The score that says whether an answer is right, where there is one."""
+        *_, last = self.candidates.values()
+        return correctness(last.table)
 
     def compare(self, before: str, after: str) -> Comparison:
         """What changed from one candidate to another. Raises KeyError for a name that is none."""
+        for known in self.comparisons:
+            if (known.before, known.after) == (before, after):
+                return known
         first, second = self.candidates[before], self.candidates[after]
-        improved: dict[str, list[str]] = {}
-        worsened: dict[str, list[str]] = {}
-        for row, was, now in zip(first.answered, first.scores, second.scores, strict=True):
-            for name in was.keys() & now.keys():
-                change = now[name] - was[name]
-                if change:
-                    side = improved if (change > 0) == self.higher_is_better(name) else worsened
-                    side.setdefault(name, []).append(row.id)
-        return Comparison(
-            before=before,
-            after=after,
-            delta={
-                name: second.metrics[name] - value for name, value in first.metrics.items() if name in second.metrics
-            },
-            improved={name: tuple(ids) for name, ids in improved.items()},
-            worsened={name: tuple(ids) for name, ids in worsened.items()},
-        )
+        return compare_tables((before, after), first.table, second.table, slices=self.slice_tags, chance=self.chance)
 
-    def higher_is_better(self, score: str) -> bool:
-        """Which way a score is better, by the metric that it belongs to."""
-        known = {metric.name: metric.higher_is_better for metric in self.metrics}
-        return known.get(score.partition(".")[0], True)
+    def higher_is_better(self, score: str) -> bool | None:
+        """Which way a score is better, by the metric that it belongs to; None where neither is by itself."""
+        return direction(self.metrics, score)
+
+
+def result_of(  # noqa: PLR0913  (what an evaluation is made of, each by its name)
+    rows: Sequence[Row],
+    candidates: Mapping[str, Candidate],
+    metrics: Sequence[Metric],
+    *,
+    controls: Sequence[Control] = (),
+    alone: Sequence[Alone] = (),
+    setup: Mapping[str, Any] | None = None,
+    timing: Mapping[str, float] | None = None,
+    slice_tags: tuple[str, ...] | None = None,
+    chance: Chance | None = None,
+) -> EvalResult:
+    """The candidates side by side, each after the first compared with it."""
+    chance = chance or Chance()
+    (first, *others) = candidates.values()
+    compared = (
+        compare_tables((first.name, each.name), first.table, each.table, slices=slice_tags, chance=chance)
+        for each in others
+    )
+    return EvalResult(
+        rows=rows,
+        metrics=describe(metrics),
+        candidates=dict(candidates),
+        comparisons=tuple(compared),
+        reference=reference_scores(first.answered, metrics),
+        controls=tuple(controls),
+        alone=tuple(alone),
+        setup=setup or {},
+        timing=timing or {},
+        slice_tags=slice_tags,
+        chance=chance,
+    )
 
 
 def answered_rows(
-    rows: Iterable[Row], answers: Iterable[Answer], losses: Sequence[AnswerLoss] | None = None
+    rows: Iterable[Row], answers: Iterable[Answer], losses: Sequence[AnswerLoss | None] | None = None
 ) -> tuple[Answered, ...]:
     """Rows and a candidate's answers to them, joined to what metrics look at."""
     joined = []
@@ -148,10 +197,14 @@ def answered_rows(
                 id=answer.id,
                 prediction=answer.text,
                 reference=reference_of(row),
+                prompt=prompt_of(row),
                 fields=named(row.get("fields")),
                 tags=named(row.get("tags")),
+                group=str(row.get("group") or ""),
+                images=sum(part["type"] == "image" for turn in row["messages"] for part in turn["content"]),
                 nll=loss.nll if loss else None,
                 learned_tokens=loss.tokens if loss else 0,
+                failed=answer.failed,
             )
         )
     return tuple(joined)
@@ -179,40 +232,68 @@ def named(pairs: Iterable[Row] | None) -> dict[str, str]:
     return {pair["name"]: pair["value"] for pair in pairs or ()}
 
 
-def evaluate_candidate(
-    name: str, answered: tuple[Answered, ...], metrics: Sequence[Metric], answers: Sequence[Answer] = ()
+def evaluate_candidate(  # noqa: PLR0913  (what is known of a candidate, each by its name)
+    name: str,
+    answered: Sequence[Answered],
+    metrics: Sequence[Metric],
+    answers: Sequence[Answer] = (),
+    *,
+    kind: Kind = "answers",
+    slices: Sequence[str] | None = None,
+    chance: Chance | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> Candidate:
-    """One candidate's scores: by row, by slice, and over all rows."""
+    """One candidate's scores: by row, by slice, and over all rows with their intervals."""
+    table = score_table(answered, metrics)
+    failed = {row.id: row.failed for row in answered if row.failed is not None}
+    taken = [index for index, row in enumerate(answered) if row.failed is None]
     return Candidate(
         name=name,
-        answered=answered,
-        scores=tuple(_joined(metric.score(row) for metric in metrics) for row in answered),
-        metrics=aggregate(answered, metrics),
-        slices=tuple(_slices(answered, metrics)),
+        kind=kind,
+        table=table,
+        estimates=estimates(table, chance),
+        slices=tuple(_slice(table, *found) for found in sliced(table, slices)),
         answer_tokens=sum(answer.tokens for answer in answers),
-        cut=sum(not answer.finished for answer in answers),
+        cut=tuple(answer.id for answer in answers if not answer.finished),
+        failed=failed,
+        metrics_taken=table.scores(taken) if failed else {},
+        about=about or {},
     )
 
 
+def _slice(table: Table, tag: str, value: str, rows: Sequence[int]) -> Slice:
+    of = table.groups
+    groups = len({of[index] for index in rows})
+    return Slice(tag=tag, value=value, rows=len(rows), groups=groups, metrics=table.scores(rows))
+
+
 def evaluate_control(
-    name: str, candidate: Candidate, tampered: Swapped, answers: Sequence[Answer], metrics: Sequence[Metric]
+    name: str, candidate: Candidate, tampered: Tampered, answers: Sequence[Answer], chance: Chance | None = None
 ) -> Control:
     """A candidate's scores on tampered rows, beside those that it got on the same rows as they are."""
-    asked = answered_rows(tampered, answers)
+    metrics = candidate.table.metrics
     same = [dataclasses.replace(candidate.answered[index], nll=None) for index in tampered.kept]
+    asked = [
+        dataclasses.replace(row, prediction=answer.text, failed=answer.failed)
+        for row, answer in zip(same, answers, strict=True)
+    ]
+    table = score_table(asked, metrics)
+    before = score_table(same, metrics)
+    names = "as they are", name
     return Control(
         name=name,
         candidate=candidate.name,
         rows=len(asked),
         left_out=tampered.left_out,
-        metrics=aggregate(asked, metrics),
-        untouched=aggregate(same, metrics),
+        comparison=compare_tables(names, before, table, slices=(), chance=chance),
+        table=table,
     )
 
 
 def reference_scores(answered: Sequence[Answered], metrics: Sequence[Metric]) -> dict[str, float]:
     """What the references score as answers: 1 for a match, but less for attributes that they do not name."""
-    return aggregate([dataclasses.replace(row, prediction=row.reference, nll=None) for row in answered], metrics)
+    told = [dataclasses.replace(row, prediction=row.reference, nll=None, failed=None) for row in answered]
+    return scores_of(told, metrics)
 
 
 def describe(metrics: Iterable[Metric]) -> tuple[MetricInfo, ...]:
@@ -222,110 +303,8 @@ def describe(metrics: Iterable[Metric]) -> tuple[MetricInfo, ...]:
             name=metric.name,
             higher_is_better=metric.higher_is_better,
             about=getattr(metric, "about", ""),
-            signature=getattr(metric, "signature", ""),
+            signature=str(getattr(metric, "signature", "")),
+            directions=dict(getattr(metric, "directions", {})),
         )
         for metric in metrics
     )
-
-
-def aggregate(answered: Sequence[Answered], metrics: Sequence[Metric]) -> dict[str, float]:
-    """All metrics over all rows, in one mapping."""
-    return _joined(metric.aggregate(answered) for metric in metrics)
-
-
-def _joined(parts: Iterable[Scores]) -> dict[str, float]:
-    return {name: value for part in parts for name, value in part.items()}
-
-
-def _slices(answered: Sequence[Answered], metrics: Sequence[Metric]) -> Iterable[Slice]:
-    by_tag: dict[str, dict[str, list[Answered]]] = {}
-    for row in answered:
-        for tag, value in row.tags.items():
-            by_tag.setdefault(tag, {}).setdefault(value, []).append(row)
-    for tag, values in sorted(by_tag.items()):
-        if 1 < len(values) <= MOST_SLICES:
-            for value, rows in sorted(values.items()):
-                yield Slice(tag=tag, value=value, rows=len(rows), metrics=aggregate(rows, metrics))
-
-
-def write_result(result: EvalResult, folder: Path) -> None:
-    """Write results.json and one predictions-NAME.jsonl for each candidate into a folder that exists."""
-    for candidate in result.candidates.values():
-        with (folder / predictions_file(candidate.name)).open("w", encoding="utf-8", newline="\n") as file:
-            for row, answer, scores in zip(result.rows, candidate.answered, candidate.scores, strict=True):
-                line = _prediction(row, answer, scores, str(result.setup.get("dataset", {}).get("split", "")))
-                file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
-    text = json.dumps(as_data(result), ensure_ascii=False, indent=2, allow_nan=False)
-    (folder / RESULTS_FILE).write_text(text + "\n", encoding="utf-8")
-
-
-def versions() -> dict[str, str]:
-    """The versions that a score depends on."""
-    found = {"python": platform.python_version(), "vlmtrain": __version__}
-    for name in LIBRARIES:
-        with suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found
-
-
-def predictions_file(candidate: str) -> str:
-    """The file of a candidate's answers."""
-    return f"predictions-{candidate}.jsonl"
-
-
-def _prediction(row: Row, answered: Answered, scores: Scores, split: str) -> dict[str, Any]:
-    return {
-        "id": answered.id,
-        "split": split,
-        "prompt": prompt_of(row),
-        "reference": answered.reference,
-        "prediction": answered.prediction,
-        "scores": _finite(scores),
-        "tags": dict(answered.tags),
-        "fields": dict(answered.fields),
-    }
-
-
-def as_data(result: EvalResult) -> dict[str, Any]:
-    """The result as results.v1 has it. All but `timing` is the same whenever the same is measured."""
-    names = list(result.candidates)
-    return {
-        "contract": CONTRACT,
-        **result.setup,
-        "metrics": [dataclasses.asdict(metric) for metric in result.metrics],
-        "reference": _finite(result.reference),
-        "candidates": {name: _candidate_data(candidate) for name, candidate in result.candidates.items()},
-        "comparisons": [_comparison_data(result.compare(names[0], name)) for name in names[1:]],
-        "controls": [_scores_data(dataclasses.asdict(control)) for control in result.controls],
-        "timing": dict(result.timing),
-    }
-
-
-def _candidate_data(candidate: Candidate) -> dict[str, Any]:
-    return {
-        "rows": len(candidate.answered),
-        "answer_tokens": candidate.answer_tokens,
-        "cut": candidate.cut,
-        "predictions": predictions_file(candidate.name),
-        "metrics": _finite(candidate.metrics),
-        "slices": [_scores_data(dataclasses.asdict(each)) for each in candidate.slices],
-    }
-
-
-def _comparison_data(comparison: Comparison) -> dict[str, Any]:
-    return {
-        "before": comparison.before,
-        "after": comparison.after,
-        "delta": _finite(comparison.delta),
-        "improved": {name: len(ids) for name, ids in sorted(comparison.improved.items())},
-        "worsened": {name: len(ids) for name, ids in sorted(comparison.worsened.items())},
-    }
-
-
-def _scores_data(data: dict[str, Any]) -> dict[str, Any]:
-    return {name: _finite(value) if isinstance(value, dict) else value for name, value in data.items()}
-
-
-def _finite(scores: Scores) -> dict[str, float | None]:
-    """JSON knows no NaN; a score that is no number (the loss of a model that diverged) is null."""
-    return {name: value if math.isfinite(value) else None for name, value in scores.items()}

@@ -10,9 +10,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from vlmtrain.errors import BudgetError, TemplateError
 from vlmtrain.grouping import grouped
 from vlmtrain.turns import IGNORED
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 Progress = Callable[[int], None]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +47,15 @@ class Generation:
 class Answer:
     """One answer: its text without special tokens, its length in tokens without the end token.
 
-    `finished` is False where `max_new_tokens` cut it.
+    `finished` is False where `max_new_tokens` cut it. `failed` says why the model could not take the row; the text is
+    empty then.
     """
 
     id: str
     text: str
     tokens: int
     finished: bool = True
+    failed: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,68 +66,181 @@ class AnswerLoss:
     tokens: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work(Generic[T]):
+    """What is known already, by place, where the rest goes as soon as it is made, and whose share of it this is.
+
+    Batches are the same whatever is known and however many share them, so that an evaluation that was interrupted gives
+    the answers of one that was not, bit by bit. A batch that is known in part is made again as a whole.
+    """
+
+    known: Mapping[int, T] = field(default_factory=dict)
+    keep: Callable[[Mapping[int, T]], None] | None = None
+    progress: Progress | None = None
+    share: int = 0
+    shares: int = 1
+
+    def run(self, batches: Sequence[Sequence[int]], make: Callable[[Sequence[int]], Mapping[int, T]]) -> dict[int, T]:
+        """What is known and what this share makes of the rest, by place; `progress` is told of each batch's rows."""
+        found = dict(self.known)
+        for batch in batches[self.share :: self.shares]:
+            if not all(index in self.known for index in batch):
+                made = make(batch)
+                found |= made
+                if self.keep:
+                    self.keep(made)
+            if self.progress:
+                self.progress(len(batch))
+        return found
+
+
 def answer_rows(
     loaded: LoadedModel, collator: Collator, rows: Sequence[Row], settings: Generation, progress: Progress | None = None
 ) -> list[Answer]:
-    """The model's answer to the last turn of every row, in order; `progress` is told how many each batch answered."""
-    import torch
+    """The model's answer to the last turn of every row, in order. A row that it can't take has `failed`."""
+    found = share_of_answers(loaded, collator, rows, settings, Work(progress=progress))
+    return [found[index] for index in range(len(rows))]
 
+
+def share_of_answers(
+    loaded: LoadedModel, collator: Collator, rows: Sequence[Row], settings: Generation, work: Work[Answer]
+) -> dict[int, Answer]:
+    """The same for a share of the rows, by place, with what is known already."""
     if not rows:
-        return []
-    config = generation_config(loaded, settings, end_of_turn(loaded, collator, rows[0]))
-    answers: dict[int, Answer] = {}
-    model: Any = loaded.model
-    with evaluating(model):
-        for batch in batches(rows, settings.batch_size, key=loaded.family.batch_key):
-            asked = [rows[index] for index in batch]
-            inputs = on_device(loaded, collator.prompts(asked))
-            if config.do_sample:
-                torch.manual_seed(settings.seed)
-            made = model.generate(**inputs, generation_config=config)
-            continued = made[:, inputs["input_ids"].shape[1] :].tolist()
-            for index, row, tokens in zip(batch, asked, continued, strict=True):
-                answers[index] = _answer(loaded, row, tokens, config.eos_token_id)
-            if progress:
-                progress(len(batch))
-    return [answers[index] for index in range(len(rows))]
+        return {}
+    asking = _Asking(loaded, collator, settings, end_of_turn(loaded, collator, rows[0]))
+
+    def make(batch: Sequence[int]) -> dict[int, Answer]:
+        return dict(zip(batch, asking.answers([rows[index] for index in batch]), strict=True))
+
+    with evaluating(loaded.model):
+        return work.run(batches(rows, settings.batch_size, key=loaded.family.batch_key), make)
+
+
+class _Asking:
+    """A model under one configuration of decoding, asked batch by batch."""
+
+    def __init__(self, loaded: LoadedModel, collator: Collator, settings: Generation, stops: Sequence[int]) -> None:
+        self.loaded, self.collator, self.settings = loaded, collator, settings
+        self.config = generation_config(loaded, settings, stops)
+        self.context = context_of(loaded)
+
+    def answers(self, rows: Sequence[Row]) -> list[Answer]:
+        """The rows' answers. Where the batch can't be taken its halves are tried, down to the row that is to blame."""
+        import torch
+
+        try:
+            return self._generated(rows)
+        except TemplateError as error:
+            reason = error.message
+        except torch.OutOfMemoryError as error:
+            torch.cuda.empty_cache()
+            reason = f"no memory left: {str(error).splitlines()[0]}"
+        if len(rows) == 1:
+            return [Answer(id=str(rows[0]["id"]), text="", tokens=0, failed=reason)]
+        half = len(rows) // 2
+        return [*self.answers(rows[:half]), *self.answers(rows[half:])]
+
+    def _generated(self, rows: Sequence[Row]) -> list[Answer]:
+        import torch
+
+        prompts = self.collator.prompts(rows)
+        lengths = prompts["attention_mask"].sum(dim=1).tolist()
+        long = [place for place, length in enumerate(lengths) if self._too_long(length)]
+        if long:
+            return self._without(rows, {place: self._too_long(lengths[place]) for place in long})
+        if self.config.do_sample:
+            torch.manual_seed(self.settings.seed)
+        inputs = on_device(self.loaded, prompts)
+        model: Any = self.loaded.model
+        made = model.generate(**inputs, generation_config=self.config)
+        continued = made[:, inputs["input_ids"].shape[1] :].tolist()
+        return [
+            _answer(self.loaded, row, tokens, self.config.eos_token_id)
+            for row, tokens in zip(rows, continued, strict=True)
+        ]
+
+    def _too_long(self, length: int) -> str | None:
+        """Why a prompt of so many tokens does not fit, if so: what lies beyond the context is not what was trained."""
+        room = self.context
+        if room is None or length + self.settings.max_new_tokens <= room:
+            return None
+        new = self.settings.max_new_tokens
+        return f"{length:,} tokens and {new:,} new ones do not fit the model's context of {room:,}"
+
+    def _without(self, rows: Sequence[Row], failed: Mapping[int, str | None]) -> list[Answer]:
+        rest = [row for place, row in enumerate(rows) if place not in failed]
+        answers = iter(self.answers(rest) if rest else ())
+        return [
+            Answer(id=str(row["id"]), text="", tokens=0, failed=failed[place]) if place in failed else next(answers)
+            for place, row in enumerate(rows)
+        ]
+
+
+def context_of(loaded: LoadedModel) -> int | None:
+    """The most tokens that the model was made for, by its config; None where that does not say."""
+    found = getattr(plain_model(loaded.model).config.get_text_config(), "max_position_embeddings", None)
+    return found if isinstance(found, int) else None
 
 
 def answer_losses(
-    loaded: LoadedModel, collator: Collator, rows: Sequence[Row], batch_size: int = 8
-) -> list[AnswerLoss]:
-    """How likely the model finds each row's learned tokens (the collator's labels), in order; computed in float32."""
+    loaded: LoadedModel,
+    collator: Collator,
+    rows: Sequence[Row],
+    batch_size: int = 8,
+    work: Work[AnswerLoss] | None = None,
+) -> dict[int, AnswerLoss]:
+    """How likely the model finds each row's learned tokens (the collator's labels), by place; computed in float32.
+
+    A row that the model can't take is missing.
+    """
     from torch.nn.functional import cross_entropy
 
-    losses: dict[int, AnswerLoss] = {}
-    for index, logits, targets in learned_logits(loaded, collator, rows, batch_size):
-        nll = cross_entropy(logits, targets, reduction="sum")
-        losses[index] = AnswerLoss(nll=nll.item(), tokens=len(targets))
-    return [losses[index] for index in range(len(rows))]
+    def make(batch: Sequence[int]) -> dict[int, AnswerLoss]:
+        try:
+            found = list(batch_logits(loaded, collator, rows, batch))
+        except (TemplateError, BudgetError):
+            return {} if len(batch) == 1 else make(batch[: len(batch) // 2]) | make(batch[len(batch) // 2 :])
+        return {
+            index: AnswerLoss(nll=cross_entropy(logits, targets, reduction="sum").item(), tokens=len(targets))
+            for index, logits, targets in found
+        }
+
+    with evaluating(loaded.model):
+        found = (work or Work()).run(batches(rows, batch_size, key=loaded.family.batch_key), make)
+    return dict(sorted(found.items()))
 
 
 def learned_logits(
     loaded: LoadedModel, collator: Collator, rows: Sequence[Row], batch_size: int
 ) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
     """For each row, in no order: its index, the float32 logits [tokens, vocabulary] that predict its learned tokens,
-    and those tokens [tokens]. Logits are made at positions where some row of the batch learns, where the model can.
+    and those tokens [tokens].
     """
+    with evaluating(loaded.model):
+        for batch in batches(rows, batch_size, key=loaded.family.batch_key):
+            yield from batch_logits(loaded, collator, rows, batch)
+
+
+def batch_logits(
+    loaded: LoadedModel, collator: Collator, rows: Sequence[Row], batch: Sequence[int]
+) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
+    """The same for one batch. Logits are made at positions where some row of it learns, where the model can."""
     import torch
 
     keeps = "logits_to_keep" in inspect.signature(plain_model(loaded.model).forward).parameters
-    with evaluating(loaded.model):
-        for batch in batches(rows, batch_size, key=loaded.family.batch_key):
-            inputs = on_device(loaded, collator([rows[index] for index in batch]))
-            targets = inputs.pop("labels")[:, 1:]
-            positions = (targets != IGNORED).any(dim=0).nonzero().squeeze(-1)
-            with torch.no_grad():
-                if keeps:
-                    logits = loaded.model(**inputs, logits_to_keep=positions).logits
-                else:
-                    logits = loaded.model(**inputs).logits[:, positions]
-            for place, index in enumerate(batch):
-                wanted = targets[place, positions]
-                learned = wanted != IGNORED
-                yield index, logits[place, learned].to(torch.float32), wanted[learned]
+    inputs = on_device(loaded, collator([rows[index] for index in batch]))
+    targets = inputs.pop("labels")[:, 1:]
+    positions = (targets != IGNORED).any(dim=0).nonzero().squeeze(-1)
+    with torch.no_grad():
+        if keeps:
+            logits = loaded.model(**inputs, logits_to_keep=positions).logits
+        else:
+            logits = loaded.model(**inputs).logits[:, positions]
+    for place, index in enumerate(batch):
+        wanted = targets[place, positions]
+        learned = wanted != IGNORED
+        yield index, logits[place, learned].to(torch.float32), wanted[learned]
 
 
 def batches(rows: Sequence[Row], batch_size: int, *, key: Callable[[int], int]) -> list[list[int]]:

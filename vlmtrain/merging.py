@@ -1,8 +1,8 @@
 """The adapter folded into the model that it was trained on, and the proof that the merged model answers the same.
 
 By default the 4-bit base is dequantised and the adapter added to that: these are the weights that were trained with and
-measured. Adding it to the original weights instead shifts the logits by about 1 (a random model, nf4), because the
-adapter also learned to make up for the rounding of the base.
+measured. Adding it to the original weights instead, which is done on request, shifts the logits by about 1 (a random
+model, nf4), because the adapter also learned to make up for the rounding of the base.
 """
 
 from __future__ import annotations
@@ -13,28 +13,40 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from vlmtrain.config import MERGE_FILE
 from vlmtrain.errors import ModelError
 from vlmtrain.family import family_of
 from vlmtrain.loaded import LoadedModel
 
 if TYPE_CHECKING:
     import torch
+    from transformers import GenerationConfig
 
     from vlmtrain.generation import Answer
+    from vlmtrain.protocols import ModelFamily
 
-MERGE_FILE = "merge.json"
+Onto = Literal["trained", "bf16"]
+"""What the adapter is added to: the weights it was trained on, or the base's own in bfloat16."""
+
+ASKED = ("do_sample", "temperature", "top_k", "top_p", "max_new_tokens", "eos_token_id", "pad_token_id")
+"""What the run says of generating answers, and a server takes from the folder where a request says nothing."""
+
 MOST_LOGITS = 32_000_000
 """How many logits are kept for the comparison: 128 MB of float32, 210 answer tokens of a vocabulary of 152,000."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
-    """What a model does on some rows: its answers, and its logits [tokens, vocabulary] over the reference answers."""
+    """What a model does on some rows: its answers, and its logits [tokens, vocabulary] over the reference answers.
+
+    `tokens` is how many tokens its processor makes of each row, images included.
+    """
 
     answers: tuple[Answer, ...]
     logits: Mapping[int, torch.Tensor]
+    tokens: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +75,10 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeResult:
-    """A merged model: where it lies, how it was made, its size in bytes, and its agreement with the adapter."""
+    """A merged model: where it lies, how it was made, its size in bytes, and its agreement with the adapter.
+
+    `min_agreement` is the share of equal answers that was asked for, if one was.
+    """
 
     path: Path
     base: str
@@ -72,6 +87,18 @@ class MergeResult:
     parameters: int
     size_bytes: int
     agreement: Agreement | None
+    min_agreement: float | None = None
+
+    @property
+    def refusal(self) -> str:
+        """Why the merged model agrees less than was asked for, or nothing."""
+        found = self.agreement
+        if self.min_agreement is None or found is None or found.share >= self.min_agreement:
+            return ""
+        return (
+            f"{found.equal:,} of {found.rows:,} answers are those of the adapter ({found.share:.1%}), "
+            f"at least {self.min_agreement:.1%} was asked for"
+        )
 
 
 def dequantised(loaded: LoadedModel) -> LoadedModel:
@@ -114,17 +141,41 @@ def merged(loaded: LoadedModel) -> LoadedModel:
     return dataclasses.replace(loaded, model=plain)
 
 
-def save_merged(loaded: LoadedModel, folder: Path) -> None:
+def save_merged(loaded: LoadedModel, folder: Path, asked: GenerationConfig | None = None) -> None:
     """Write model and processor so that AutoModelForImageTextToText and AutoProcessor load them, as safetensors.
 
-    The weights are in the dtype that the run computed in: bfloat16, but for runs with `load: fp32`.
+    The weights are in the dtype that the run computed in: bfloat16, but for runs with `load: fp32`. The processor holds
+    the run's pixel budget and the template that was trained with, the generation settings those that are `asked` for.
     """
+    settings: Any = loaded.model.generation_config
+    for name in ASKED if asked is not None else ():
+        setattr(settings, name, getattr(asked, name))
+    processor: Any = loaded.processor
+    processor.chat_template = loaded.family.chat_template(processor) or processor.chat_template
     loaded.model.save_pretrained(folder)
-    loaded.processor.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    _save_for_older_readers(processor, folder)
 
 
-def load_merged(folder: Path, device: torch.device, attention: str) -> LoadedModel:
-    """A merged folder as anyone would load it: by plain transformers, in the dtype that it was saved in."""
+def _save_for_older_readers(processor: Any, folder: Path) -> None:
+    """What transformers before version 5, and servers and converters that stand on it, read in other places.
+
+    They look for the image processor in a file of its own, and know no tokenizer class called TokenizersBackend, which
+    is version 5's name for PreTrainedTokenizerFast.
+    """
+    processor.image_processor.save_pretrained(folder)
+    file = folder / "tokenizer_config.json"
+    written = json.loads(file.read_text(encoding="utf-8"))
+    if written.get("tokenizer_class") == "TokenizersBackend":
+        written["tokenizer_class"] = "PreTrainedTokenizerFast"
+        file.write_text(json.dumps(written, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def load_merged(folder: Path, device: torch.device, attention: str, family: ModelFamily | None = None) -> LoadedModel:
+    """A merged folder as anyone would load it: by plain transformers, in the dtype that it was saved in.
+
+    `family`: the run's, where that is one from outside; else the one that config.json says.
+    """
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     model = AutoModelForImageTextToText.from_pretrained(
@@ -139,7 +190,7 @@ def load_merged(folder: Path, device: torch.device, attention: str) -> LoadedMod
     return LoadedModel(
         model=model,
         processor=AutoProcessor.from_pretrained(folder, local_files_only=True),
-        family=family_of(model.config.model_type),
+        family=family or family_of(model.config.model_type),
         device=device,
         dtype=model.dtype,
         quantisation="not quantised",
@@ -148,9 +199,18 @@ def load_merged(folder: Path, device: torch.device, attention: str) -> LoadedMod
 
 
 def agreement(before: Behaviour, after: Behaviour) -> Agreement:
-    """The behaviour of the adapter on its base against that of the merged model, on the same rows."""
+    """The behaviour of the adapter on its base against that of the merged model, on the same rows.
+
+    Raises ModelError where the folder's processor makes other tokens of a row: its pixel budget or template was lost.
+    """
     import torch
 
+    if before.tokens != after.tokens:
+        pairs_of_tokens = zip(before.answers, before.tokens, after.tokens, strict=True)
+        name, had, has = next((each.id, had, has) for each, had, has in pairs_of_tokens if had != has)
+        raise ModelError(
+            f"{name}: {had:,} tokens in the run, {has:,} by the merged folder's processor; nothing is saved"
+        )
     pairs = list(zip(before.answers, after.answers, strict=True))
     differing = tuple(mine.id for mine, theirs in pairs if mine.text != theirs.text)
     if not before.logits:

@@ -43,9 +43,12 @@ def device() -> torch.device:
 
 
 def wait_for_all() -> None:
-    """Return once every process has come here."""
-    if count() > 1:
-        _together().wait_for_everyone()
+    """Return once every process has come here.
+
+    By a sum over all, since accelerate's own wait does nothing on processors alone before a trainer is made
+    (accelerate 1.15, state.py: no distributed type, though the processes are connected).
+    """
+    totals([0])
 
 
 def highest(value: int) -> int:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from vlmtrain.config import Part
     from vlmtrain.metric import Answered
 
@@ -49,15 +51,20 @@ class ModelFamily(Protocol):
 
 
 class Metric(Protocol):
-    """A measure of answers: a score per row, and one for all rows."""
+    """A measure of answers. Over many rows a score is the mean of the rows that have it.
+
+    `score` alone makes a metric; the rest says how to read it. More attributes may be there: `directions`, where
+    single scores differ from `higher_is_better`; `correct`, the name of a score that is 1 for a right answer and 0 for
+    a wrong one; `signature`, what its library asks to be quoted; `reads_losses`, where it needs `nll` of each row.
+    """
 
     @property
     def name(self) -> str:
-        """The name in run files and result files."""
+        """The name in run files and result files. Its scores are called so, or so with a dot and a word."""
 
     @property
-    def higher_is_better(self) -> bool:
-        """Which way is good."""
+    def higher_is_better(self) -> bool | None:
+        """Which way is good; None where neither is by itself."""
 
     @property
     def about(self) -> str:
@@ -65,6 +72,33 @@ class Metric(Protocol):
 
     def score(self, row: Answered) -> Mapping[str, float]:
         """The row's scores by name; empty where it has none."""
+
+
+@runtime_checkable
+class Summed(Protocol):
+    """A metric whose score over many rows is a function of sums over them, and no mean of their scores.
+
+    Any weighting of the rows has a score then, without looking at texts again: that is what intervals are made from.
+    """
+
+    def sums(self, row: Answered) -> Mapping[str, Sequence[float]]:
+        """What a row adds, by score: K numbers, always as many for one score; nothing where it has none."""
+
+    def value(self, name: str, sums: np.ndarray) -> np.ndarray:
+        """The score `name` of sums [..., K], for each: [...], NaN where there is none."""
+
+
+@runtime_checkable
+class Fitted(Protocol):
+    """A metric that must know all rows before it scores one: their tasks, labels or brands. Never their answers."""
+
+    def fitted(self, rows: Sequence[Answered]) -> Metric:
+        """This metric for these rows."""
+
+
+@runtime_checkable
+class Whole(Protocol):
+    """A metric that must see all rows at once, such as the number of different words; it has no interval."""
 
     def aggregate(self, rows: Sequence[Answered]) -> Mapping[str, float]:
         """The scores of all rows together, by name."""

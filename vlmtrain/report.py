@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from vlmtrain.findings import findings, warnings
+from vlmtrain.judge.words import judge_lines, judge_warnings
+from vlmtrain.score_words import around, chance_words, change_words, difference, field_of, figure, plural
+from vlmtrain.verdict import Finding, Tone, changed_places, headline, helped, holding, main_comparison, where
+
 if TYPE_CHECKING:
-    from vlmtrain.evaluation import Control, EvalResult
+    from vlmtrain.comparing import Comparison
+    from vlmtrain.evaluation import EvalResult
     from vlmtrain.merging import Agreement, MergeResult
 
-FALLS = 0.2
-"""A share that falls by at least this with images swapped was read off them. Ours: more than a few rows vary."""
-
 MOST_SHOWN = 5
+MOST_SCORES, MOST_CANDIDATES = 14, 10
+COLOURS: dict[Tone, str] = {"good": "bold green", "bad": "bold red", "mixed": "bold yellow", "none": "bold"}
 
 
 def as_text(renderable: RenderableType, width: int = 110) -> str:
@@ -29,12 +34,34 @@ def as_text(renderable: RenderableType, width: int = 110) -> str:
 
 
 def eval_report(result: EvalResult) -> Group:
-    """The scores of every candidate side by side, what the controls say, and where the answers lie."""
-    parts: list[RenderableType] = [Text(_asked(result)), _scores(result)]
-    parts += [Text(line) for line in summary(result)]
+    """What was found, in three sentences; the scores side by side; what changed; what to know before believing it."""
+    comparison = main_comparison(result)
+    parts: list[RenderableType] = [Text(_asked(result)), _findings(findings(result)), Text(""), _scores(result)]
+    if comparison is not None:
+        parts += [Text(line) for line in (*_changed(result, comparison), *_slices(result, comparison))]
+    for each in result.judgements:
+        parts += [Text(line) for line in judge_lines(each)]
+        parts += [Text(line, style="yellow") for line in judge_warnings(each)]
+    parts += [Text(line, style="yellow") for line in warnings(result)]
     if result.path is not None:
-        parts.append(Text(f"-> {result.path}", style="bold"))
+        parts.append(Text(f"-> {result.path.as_posix()}", style="bold"))
     return Group(*parts)
+
+
+def comparison_report(result: EvalResult, comparison: Comparison) -> Group:
+    """Two candidates that answered the same rows: which one is better, where, and the rows that changed sides."""
+    told = (helped(result, comparison), where(result, comparison))
+    rows = plural(len(result.candidates[comparison.after].answered), "row")
+    parts: list[RenderableType] = [
+        Text(f"{comparison.before} and {comparison.after} on the same {rows}"),
+        _findings(told),
+        Text(""),
+        _scores(result, comparison),
+    ]
+    parts += [Text(line) for line in (*_changed(result, comparison), *_slices(result, comparison))]
+    named = [("fixed", comparison.fixed), ("broken", comparison.broken)]
+    parts.append(lines_of((word, _cut(ids)) for word, ids in named if ids))
+    return Group(*parts, *(Text(line, style="yellow") for line in warnings(result)))
 
 
 def _asked(result: EvalResult) -> str:
@@ -44,95 +71,96 @@ def _asked(result: EvalResult) -> str:
     how = "greedy" if not temperature else f"temperature {temperature}"
     limit = generate.get("max_new_tokens")
     most = f", at most {limit} new tokens" if limit else ""
-    return f"split {setup.get('split', '?')}: {len(result.rows):,} rows, {how}{most}"
+    return f"split {setup.get('split', '?')}: {plural(len(result.rows), 'row')}, {how}{most}"
 
 
-def _scores(result: EvalResult) -> Table:
-    names = list(result.candidates)
+def _findings(found: Sequence[Finding]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    for each in found:
+        said = Text.assemble((f"{each.answer}. ", COLOURS[each.tone]), each.said)
+        table.add_row(Text(each.question), said)
+    return table
+
+
+def _scores(result: EvalResult, comparison: Comparison | None = None) -> RenderableType:
+    """The scores of the first and the main candidate, the main score first; of more candidates each by that score."""
+    comparison = comparison or main_comparison(result)
+    names = [comparison.before, comparison.after] if comparison else list(result.candidates)[:1]
+    table = _table(
+        "score", *names, "reference", f"{comparison.after} less {comparison.before}" if comparison else "", ""
+    )
+    scores = _score_names(result)
+    for score in scores[:MOST_SCORES]:
+        shown = [Text(figure(score, result.candidates[name].metrics.get(score))) for name in names]
+        reference = Text(figure(score, result.reference.get(score)), style="dim")
+        table.add_row(Text(score), *shown, reference, *_change(score, comparison))
+    if len(scores) > MOST_SCORES:
+        table.add_row(Text(f"… {len(scores) - MOST_SCORES:,} more in results.json", style="dim"))
+    return Group(table, Text(""), _each(result)) if len(result.comparisons) > 1 else table
+
+
+def _each(result: EvalResult) -> Table:
+    """Every candidate by the main score, and what changed from the first one."""
+    score = headline(result) or ""
+    table = _table(score, "", f"less {next(iter(result.candidates))}", "")
+    compared = {each.after: each for each in result.comparisons}
+    for name in list(result.candidates)[:MOST_CANDIDATES]:
+        value = Text(figure(score, result.candidates[name].metrics.get(score)))
+        table.add_row(Text(name), value, *_change(score, compared.get(name)))
+    if len(result.candidates) > MOST_CANDIDATES:
+        table.add_row(Text(f"… {len(result.candidates) - MOST_CANDIDATES:,} more in results.json", style="dim"))
+    return table
+
+
+def _table(first: str, *others: str) -> Table:
+    """A table without lines; all but the first column and the last two are figures."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("score")
-    for name in [*names, "reference"]:
-        table.add_column(Text(name), justify="right")
-    table.add_column("change" if len(names) > 1 else "")
-    for score in _score_names(result):
-        values = [result.candidates[name].metrics.get(score) for name in names]
-        reference = Text(_number(result.reference.get(score)), style="dim")
-        shown = [Text(_number(value)) for value in values]
-        table.add_row(Text(score), *shown, reference, _change(result, score, values))
+    for place, words in enumerate((first, *others)):
+        figures = 0 < place < len(others) - 1
+        table.add_column(Text(words), justify="right" if figures else "left", no_wrap=True)
     return table
 
 
 def _score_names(result: EvalResult) -> list[str]:
-    return list(dict.fromkeys(name for each in result.candidates.values() for name in each.metrics))
+    names = dict.fromkeys(name for each in result.candidates.values() for name in each.metrics)
+    main = headline(result)
+    return sorted(names, key=lambda name: name != main)
 
 
-def _change(result: EvalResult, score: str, values: Sequence[float | None]) -> Text:
-    """From the first candidate to the last."""
-    first, last = values[0], values[-1]
-    if len(values) < 2 or first is None or last is None:
-        return Text("")
-    change = last - first
-    if _number(change) == _number(0.0):
-        return Text("same")
-    better = (change > 0) == result.higher_is_better(score)
-    return Text(f"{_number(change, sign=True)} {'better' if better else 'worse'}", style="green" if better else "red")
+def _change(score: str, comparison: Comparison | None) -> tuple[Text, ...]:
+    change = comparison.changes.get(score) if comparison else None
+    if change is None:
+        return ()
+    sure = around(score, change.interval, signed=True)
+    told = f"{difference(score, change.delta)}{f' ({sure})' if sure else ''}"
+    colour = {"better": "green", "worse": "red"}.get(change.verdict, "dim")
+    return Text(told), Text(change.verdict, style=colour)
 
 
-def summary(result: EvalResult) -> Iterator[str]:
-    """The result in sentences: attributes all right, what the controls show, answers that were cut."""
-    yield from _all_right(result)
-    for control in result.controls:
-        yield control_sentence(control)
-    for candidate in result.candidates.values():
-        if candidate.cut:
-            rows = len(candidate.answered)
-            yield f"{candidate.cut:,} of {rows:,} answers of {candidate.name} were cut at max_new_tokens."
-
-
-def _all_right(result: EvalResult) -> Iterator[str]:
-    shares = {name: each.metrics.get("attribute_recall.all") for name, each in result.candidates.items()}
-    fields = [name for score in result.reference if (name := field_of(score))]
-    if not fields or any(share is None for share in shares.values()):
+def _changed(result: EvalResult, comparison: Comparison) -> Iterator[str]:
+    total = plural(len(result.candidates[comparison.after].answered), "answer")
+    said = f"{len(comparison.changed):,} of {total} changed"
+    change = comparison.changes.get(comparison.correct or "")
+    if comparison.correct is None or change is None:
+        yield f"{said}."
         return
-    told = ", ".join(f"{name} {_percent(share)}" for name, share in shares.items() if share is not None)
-    yield f"Answers that name {listed(fields)} all right: {told}."
-
-
-def control_sentence(control: Control) -> str:
-    """What a control shows, in a sentence that ends with what it means."""
-    who = f"With the images swapped between rows ({control.rows:,} rows{_left_out(control)})"
-    if not control.rows:
-        return f"{who} nothing could be asked."
-    before, after = _shares(control.untouched), _shares(control.metrics)
-    if not before:
-        return f"{who} {_texts(control)}."
-    fell = [name for name in before if name in after and before[name] - after[name] >= FALLS]
-    told = listed([f"{name} falls from {before[name]:.2f} to {after[name]:.2f}" for name in fell])
-    if fell:
-        return f"{who} {told}: the model reads the images."
-    return f"{who} no field falls by {FALLS:.1f} or more: {control.candidate} does not show that it reads the images."
-
-
-def _texts(control: Control) -> str:
-    """Without fields: the scores of the texts, and no verdict, since what they should fall to is not known."""
-    both = [name for name in ("rouge_l", "chrf") if name in control.metrics and name in control.untouched]
-    return listed(
-        [f"{name} goes from {_number(control.untouched[name])} to {_number(control.metrics[name])}" for name in both]
+    tested = f" ({change.test}, {chance_words(change.p)})" if change.p is not None else ""
+    yield (
+        f"{said}. By {comparison.correct}: {plural(len(comparison.fixed), 'row')} fixed, "
+        f"{len(comparison.broken):,} broken{tested}."
     )
 
 
-def _left_out(control: Control) -> str:
-    return f", {control.left_out:,} left out" if control.left_out else ""
-
-
-def _shares(scores: Mapping[str, float]) -> dict[str, float]:
-    return {name: value for score, value in scores.items() if (name := field_of(score))}
-
-
-def field_of(score: str) -> str:
-    """The field that a score is about (`attribute_recall.colour`), or nothing."""
-    metric, _, field = score.partition(".")
-    return field if metric == "attribute_recall" and field != "all" else ""
+def _slices(result: EvalResult, comparison: Comparison) -> Iterator[str]:
+    """The slices where something is shown, the largest change first."""
+    places = {place.name: place for place in changed_places(result, comparison)}
+    shown = holding({name: place.change for name, place in places.items()})
+    found = [places[name] for name in shown if not field_of(places[name].score)]
+    found.sort(key=lambda place: -abs(place.change.delta))
+    for place in found[:MOST_SHOWN]:
+        yield f"slice {place.name}: {place.change.verdict}, {change_words(place.score, place.change)}"
+    if len(found) > MOST_SHOWN:
+        yield f"… {plural(len(found) - MOST_SHOWN, 'more slice')} with a change shown"
 
 
 def merge_report(result: MergeResult) -> Group:
@@ -159,11 +187,6 @@ def _agreement_facts(found: Agreement) -> Iterator[tuple[str, str]]:
         yield "likeliest token", f"the same for {_percent(found.same_likeliest)} of these tokens"
 
 
-def listed(words: Sequence[str]) -> str:
-    """`a, b and c`."""
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
 def _cut(ids: Sequence[str]) -> str:
     shown = ", ".join(repr(each) for each in ids[:MOST_SHOWN])
     return shown if len(ids) <= MOST_SHOWN else f"{shown} … {len(ids) - MOST_SHOWN:,} more"
@@ -171,13 +194,6 @@ def _cut(ids: Sequence[str]) -> str:
 
 def _percent(share: float) -> str:
     return f"{share:.0%}"
-
-
-def _number(value: float | None, *, sign: bool = False) -> str:
-    if value is None:
-        return "-"
-    digits = 1 if abs(value) >= 10 else 3
-    return f"{value:+.{digits}f}" if sign else f"{value:.{digits}f}"
 
 
 def lines_of(pairs: Iterable[tuple[str, str]]) -> Group:

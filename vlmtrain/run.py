@@ -1,4 +1,4 @@
-"""THE JOURNEY of a run, and nothing else: config, model, data, train; evaluate; merge; generate."""
+"""THE JOURNEY of a run, and nothing else: config, model, data, train; merge. Evaluation has its own."""
 
 from __future__ import annotations
 
@@ -6,36 +6,27 @@ import dataclasses
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlmtrain import processes
-from vlmtrain.asking import Asker, collator_of, generation_of, new_rows, rows_by_id
+from vlmtrain.asking import Asker, collator_of, generation_of
+from vlmtrain.budget import Measure
 from vlmtrain.card import write_card
 from vlmtrain.checkpoints import FOLDER as CHECKPOINTS
 from vlmtrain.checkpoints import Checkpoint, refuse_other_run, whole_checkpoints
-from vlmtrain.config import ADAPTER_FOLDER, MODEL_FOLDER, RunConfig, as_data, load_run, save_run
-from vlmtrain.controls import find_control
-from vlmtrain.data import choose, dataset_fingerprint, open_dataset
+from vlmtrain.config import ADAPTER_FOLDER, MERGE_FILE, MODEL_FOLDER, RunConfig, as_data, load_run, save_run
+from vlmtrain.data import choose, dataset_fingerprint, open_dataset, recipe_of
 from vlmtrain.errors import RunError
-from vlmtrain.evaluation import (
-    RESULTS_FILE,
-    Candidate,
-    EvalResult,
-    describe,
-    reference_scores,
-    versions,
-    write_result,
-)
-from vlmtrain.generation import Answer, learned_logits
+from vlmtrain.generation import end_of_turn, generation_config, learned_logits
 from vlmtrain.identity import run_identity
 from vlmtrain.merging import (
-    MERGE_FILE,
     Behaviour,
     MergeResult,
+    Onto,
     agreement,
     bounded,
     dequantised,
@@ -45,24 +36,26 @@ from vlmtrain.merging import (
     size_of,
     write_merge,
 )
-from vlmtrain.metric import find as find_metrics
 from vlmtrain.model import attach_adapter, load_base, part_of, what_learns
 from vlmtrain.preflight_result import FILE as PREFLIGHT_FILE
 from vlmtrain.preflight_result import Preflight, write_preflight
 from vlmtrain.preflighting import examine
 from vlmtrain.publishing import stage_of, staged
-from vlmtrain.trained import Trained, find_trained, load_trained, require_trained, save_trained
+from vlmtrain.results_file import versions
+from vlmtrain.trained import Trained, load_trained, require_trained, save_trained
 
 if TYPE_CHECKING:
     import torch
 
     from vlmtrain.loaded import LoadedModel
+    from vlmtrain.protocols import ModelFamily
     from vlmtrain.train import Learner, TrainResult
 
 Progress = Callable[[str], None]
 Row = Mapping[str, Any]
-EVAL_FOLDER = "eval"
 TRAIN_FILE = "train.json"
+A_QUESTION: Row = {"id": "", "messages": [{"role": "user", "content": [{"type": "text", "text": "?"}]}], "images": []}
+"""Any row: what ends an answer to it ends all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,136 +171,61 @@ def _silent(line: str) -> None:
     """Progress that nobody asked for."""
 
 
-def evaluate(
-    config: RunConfig | Path | str,
-    *,
-    controls: Sequence[str] = ("swap",),
-    limit: int | None = None,
-    on_progress: Progress | None = None,
-) -> EvalResult:
-    """Base against adapter on the held-out split: the same rows, pixels and settings, from one model in memory.
-
-    A model that was trained whole is loaded after its base was asked.
-
-    Writes results.json and the answers of both into the run's folder, under eval/. Of a run file without `train` the
-    base alone is asked. `controls` names what is done to the images in a second look at the last candidate.
-    Raises RunError, ModelError, ContractError or OutputError.
-    """
-    config = _loaded(config)
-    found = require_trained(config) if config.train else None
-    metrics = find_metrics(config.eval.metrics)
-    altered = {name: find_control(name) for name in controls}
-    rows = choose(open_dataset(config.data.path), config.eval.split, limit)
-    with staged(config.output / EVAL_FOLDER, mark=RESULTS_FILE, replace=True) as folder:
-        seconds: dict[str, float] = {}
-        candidates: dict[str, Candidate] = {}
-        if found is not None and found.kind == "model":
-            before = Asker.of(load_base(config), config, on_progress, seconds)
-            candidates["base"] = before.candidate("base", rows, metrics)
-            del before
-        asker = Asker.of(load_trained(config, found), config, on_progress, seconds)
-        for name in dict.fromkeys(["base", found.kind if found else "base"]):
-            candidates[name] = candidates.get(name) or asker.candidate(name, rows, metrics)
-        *_, last = candidates.values()
-        result = EvalResult(
-            rows=rows.remove_columns("images"),
-            metrics=describe(metrics),
-            candidates=candidates,
-            reference=reference_scores(last.answered, metrics),
-            controls=tuple(asker.control(name, last, alter(rows), metrics) for name, alter in altered.items()),
-            setup=_eval_setup(config, asker.loaded, found, rows=len(rows), limit=limit),
-            timing=seconds,
-        )
-        write_result(result, folder)
-    if config.train:
-        write_card(config, config.output)
-    return dataclasses.replace(result, path=config.output / EVAL_FOLDER)
-
-
-def merge(
+def merge(  # noqa: PLR0913  (what a person may ask of it, each by its name)
     config: RunConfig | Path | str,
     out: Path | str,
     *,
+    onto: Onto = "trained",
     replace: bool = False,
     agreement_rows: int = 32,
+    min_agreement: float | None = None,
     on_progress: Progress | None = None,
 ) -> MergeResult:
     """The adapter merged into the dequantised base, in a folder that plain transformers loads.
 
     The first `agreement_rows` held-out rows are answered by the adapter on its base, and by the merged folder loaded
-    again; merge.json in the folder says how far they agree. Raises RunError, ModelError, ContractError or OutputError.
+    again; merge.json in the folder says how far they agree. Below `min_agreement`, a share of equal answers, the folder
+    is written all the same, and the result has a `refusal`. `onto` "bf16" adds the adapter to the base's own weights,
+    not to the rounded ones that it was trained on. Raises RunError, ModelError, ContractError or OutputError.
     """
     config = _loaded(config)
     found = require_trained(config)
+    _refuse_merge(found, onto, agreement_rows, min_agreement)
     rows = choose(open_dataset(config.data.path), config.eval.split, agreement_rows) if agreement_rows else None
     with staged(Path(out), mark=MERGE_FILE, replace=replace) as folder:
         before = _behaviour(found.kind, load_trained(config, found), config, rows, on_progress)
-        device, attention = _save_merged(config, found, folder)
-        whole = load_merged(folder, device, attention)
+        saved = _save_merged(config, found, folder, onto)
+        whole = load_merged(folder, saved.device, saved.attention, saved.family)
         after = _behaviour("merged model", whole, config, rows, on_progress)
         result = MergeResult(
             path=Path(out),
             base=config.model.base,
-            onto=_merged_onto(config, found),
+            onto=_merged_onto(config, found, onto),
             dtype=str(whole.dtype).removeprefix("torch."),
             parameters=whole.model.num_parameters(),
             size_bytes=size_of(folder),
             agreement=agreement(before, after) if before and after else None,
+            min_agreement=min_agreement,
         )
-        write_merge(result, folder, {"run": as_data(config, relative_to=Path(out)), "versions": versions()})
+        write_merge(result, folder, _merge_setup(config, Path(out)))
     return result
 
 
-def generate(
-    config: RunConfig | Path | str,
-    rows: Iterable[Mapping[str, Any]] = (),
-    *,
-    ids: Sequence[str] = (),
-    base: bool = False,
-    on_progress: Progress | None = None,
-) -> list[Answer]:
-    """Answers to new rows, or to rows of the dataset by their ids; by the adapter where the run has one.
-
-    A new row holds the columns that the recipe's prompt reads, and under `images` a list of files; the dataset's
-    manifest says how it is asked. `base` asks the base instead. Raises RunError, ModelError or ConfigError.
-    """
-    config = _loaded(config)
-    asked = [*rows_by_id(config, ids), *new_rows(config, rows)]
-    if not asked:
-        raise RunError("nothing is asked: name an id, or give images and fields")
-    found = None if base else find_trained(config)
-    asker = Asker.of(load_trained(config, found), config, on_progress)
-    return asker.answers(asked, found.kind if found else "base")
+def _refuse_merge(found: Trained, onto: Onto, agreement_rows: int, min_agreement: float | None) -> None:
+    """Raise RunError for what can't be asked together, before anything is loaded."""
+    if onto == "bf16" and found.kind == "model":
+        raise RunError(f"{found.path}: was trained whole; there is no adapter to put onto other weights (--onto)")
+    if min_agreement is not None and not 0 <= min_agreement <= 1:
+        raise RunError(f"--min-agreement {min_agreement:g}: a share between 0 and 1 was expected, such as 0.9")
+    if min_agreement is not None and not agreement_rows:
+        raise RunError("--min-agreement: agreement is measured on rows; leave out --rows 0")
 
 
-def _eval_setup(
-    config: RunConfig, loaded: LoadedModel, found: Trained | None, *, rows: int, limit: int | None
-) -> dict[str, Any]:
-    """What results.json says of the dataset, the model and the settings; paths relative to the run's folder."""
-    data = as_data(config, relative_to=config.output)
-    asked = generation_of(config)
-    return {
-        "dataset": {
-            "path": data["data"]["path"],
-            "fingerprint": dataset_fingerprint(config.data.path),
-            "split": config.eval.split,
-            "rows": rows,
-            "limit": limit,
-        },
-        "model": {
-            **data["model"],
-            "commit": loaded.commit,
-            "loaded": loaded.describe(),
-            "adapter": found.path.name if found else None,
-            "adapter_sha256": found.sha256() if found else None,
-        },
-        "settings": {
-            "batch_size": config.eval.batch_size,
-            "generate": {"max_new_tokens": asked.max_new_tokens, "temperature": asked.temperature, "seed": asked.seed},
-            "budget": data["budget"],
-        },
-        "versions": versions(),
-    }
+def _merge_setup(config: RunConfig, out: Path) -> dict[str, Any]:
+    """What merge.json says besides: the run, the versions, and how the dataset's recipe asked about a row."""
+    recipe = recipe_of(config.data.path)
+    asked = {key: recipe[key] for key in ("conversations", "clean", "images") if key in recipe}
+    return {"run": as_data(config, relative_to=out), "prompt": asked or None, "versions": versions()}
 
 
 def _behaviour(
@@ -318,24 +236,42 @@ def _behaviour(
         return None
     asker = Asker.of(loaded, config, tell)
     logits = learned_logits(loaded, asker.collator, rows, asker.settings.batch_size)
-    return Behaviour(answers=tuple(asker.answers(rows, name)), logits=bounded(logits))
+    return Behaviour(
+        answers=tuple(asker.answers(rows, name)),
+        logits=bounded(logits),
+        tokens=tuple(Measure(asker.collator).row(row).tokens for row in rows),
+    )
 
 
-def _merged_onto(config: RunConfig, found: Trained) -> str:
+def _merged_onto(config: RunConfig, found: Trained, onto: Onto) -> str:
     """What the adapter was added to, in a few words."""
     if found.kind == "model":
         return "trained whole, nothing to merge"
+    if onto == "bf16" and config.model.load != "bf16":
+        return f"bf16, though trained on {config.model.load}"
     return "dequantised nf4" if config.model.load == "nf4" else config.model.load
 
 
-def _save_merged(config: RunConfig, found: Trained, folder: Path) -> tuple[torch.device, str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Saved:
+    """What was chosen for a model that is in memory no longer."""
+
+    device: torch.device
+    attention: str
+    family: ModelFamily
+
+
+def _save_merged(config: RunConfig, found: Trained, folder: Path, onto: Onto) -> _Saved:
     """Merge and save; the model's memory is free again when this returns."""
+    if onto == "bf16":
+        config = dataclasses.replace(config, model=dataclasses.replace(config.model, load="bf16"))
     if found.kind == "model":
         made = load_trained(config, found)
     else:
         made = merged(attach_adapter(dequantised(load_base(config)), found.path))
-    save_merged(made, folder)
-    return made.device, made.attention
+    stops = end_of_turn(made, collator_of(config, made.processor, made.family), A_QUESTION)
+    save_merged(made, folder, generation_config(made, generation_of(config), stops))
+    return _Saved(device=made.device, attention=made.attention, family=made.family)
 
 
 def _loaded(config: RunConfig | Path | str) -> RunConfig:

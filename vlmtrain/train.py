@@ -23,7 +23,7 @@ from vlmtrain.feature_cache import training_features
 from vlmtrain.loading import worker_count
 from vlmtrain.order import RowShapes
 from vlmtrain.quiet import library_noise
-from vlmtrain.trainer import Plan, trainer_class
+from vlmtrain.training_plan import Plan
 
 if TYPE_CHECKING:
     import torch
@@ -137,11 +137,13 @@ def _trainer(
 ) -> Any:
     from transformers import PrinterCallback
 
+    from vlmtrain.trainer import Trainer
+
     settings, loaded = config.train, learner.loaded
     assert settings is not None
     splits = [rows.train, *([] if rows.validation is None else [rows.validation])]
     learner.collator.features = training_features(settings.cache, loaded, splits, watched[1] or _silent)
-    trainer = trainer_class()(
+    trainer = Trainer(
         model=loaded.model,
         args=_on_one_device(_arguments(settings, loaded, rows, place.folder / FOLDER)),
         train_dataset=rows.train,

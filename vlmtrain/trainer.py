@@ -1,184 +1,164 @@
-"""TRL's SFTTrainer with our order of rows, our losses and checkpoints that can be trusted."""
+"""TRL's SFTTrainer with our order of rows, our losses and checkpoints that can be trusted.
+
+Imported where a training begins, and nowhere before: trl takes seconds.
+"""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors.torch import load_file, save_file
+from trl import SFTTrainer
+
 from vlmtrain import processes
 from vlmtrain.checkpoints import PREFIX, keep_latest, mark_whole
-from vlmtrain.config import PARTS, Part
+from vlmtrain.config import PARTS
 from vlmtrain.errors import TrainingError
 from vlmtrain.loading import ROW_IDS, loader
-from vlmtrain.order import Order, RowShapes, by_length
+from vlmtrain.order import Order, by_length
+from vlmtrain.training_plan import Plan
 from vlmtrain.turns import IGNORED
 
 LEARNED_FILE = "learned.safetensors"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """How this trainer differs from TRL's: the order of rows, learning rates by parameter, what a checkpoint says.
+class Trainer(SFTTrainer):  # type: ignore[misc]
+    """Counts what it sees, stops at a loss that is no number, and writes checkpoints whole or not at all."""
 
-    `part_of` tells a parameter's part by its name; `identity` is what must be the same when training goes on.
-    """
+    plan: Plan
+    control: Any
+    rows_seen = 0
+    tokens_seen = 0
+    tokens_learned = 0
 
-    shapes: RowShapes
-    validation_shapes: RowShapes | None
-    group_by_length: bool
-    part_of: Callable[[str], Part | None]
-    learning_rates: Mapping[Part, float]
-    keep_checkpoints: int
-    identity: Mapping[str, Any]
+    def get_train_dataloader(self) -> Any:
+        """This process' batches in our order. Not prepared by accelerate, which would divide them once more."""
+        order = Order(
+            shapes=self.plan.shapes,
+            batch_size=self.args.per_device_train_batch_size,
+            seed=self.args.seed,
+            group_by_length=self.plan.group_by_length,
+            process=processes.rank(),
+            processes=processes.count(),
+        )
+        return self._loader(self.train_dataset, order, stays=True)
 
+    def _loader(self, rows: Any, batches: Any, *, stays: bool = False) -> Any:
+        return loader(rows, batches, self.data_collator, self.args, stays=stays)
 
-def trainer_class() -> Any:
-    """The class. Made here, for trl is heavy to import."""
-    from trl import SFTTrainer
+    def create_optimizer(self, model: Any = None) -> Any:
+        """The library's optimizer, with the learning rates of single parts."""
+        fresh = self.optimizer is None
+        optimizer = super().create_optimizer(model)
+        if fresh and self.plan.learning_rates:
+            self._apart(optimizer)
+        return optimizer
 
-    class Trainer(SFTTrainer):  # type: ignore[misc]
-        """Counts what it sees, stops at a loss that is no number, and writes checkpoints whole or not at all."""
+    def _apart(self, optimizer: Any) -> None:
+        """Give the parameters of each part with a rate of its own a group of their own."""
+        part = {id(each): self.plan.part_of(name) for name, each in self.model.named_parameters()}
+        groups = []
+        for group in optimizer.param_groups:
+            for name in (*PARTS, None):  # in one order, by which a checkpoint's state finds its parameters
+                chosen = [each for each in group["params"] if part[id(each)] == name]
+                own = self.plan.learning_rates.get(name, group["lr"]) if name else group["lr"]
+                if chosen or (name is None and not group["params"]):
+                    groups.append({**group, "params": chosen, "lr": own})
+        optimizer.param_groups[:] = groups
 
-        plan: Plan
-        control: Any
-        rows_seen = 0
-        tokens_seen = 0
-        tokens_learned = 0
-
-        def get_train_dataloader(self) -> Any:
-            """This process' batches in our order. Not prepared by accelerate, which would divide them once more."""
-            order = Order(
-                shapes=self.plan.shapes,
-                batch_size=self.args.per_device_train_batch_size,
-                seed=self.args.seed,
-                group_by_length=self.plan.group_by_length,
-                process=processes.rank(),
-                processes=processes.count(),
+    def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """TRL's loss; raises TrainingError, with the rows, where it is NaN or infinite."""
+        ids = inputs.pop(ROW_IDS, ())
+        training = self.model.training
+        if training:
+            learning = (inputs["labels"] != IGNORED).any(dim=1)  # not those that only fill up a step
+            self.rows_seen += int(learning.sum())
+            self.tokens_seen += int(inputs["attention_mask"][learning].sum())
+            self.tokens_learned += int((inputs["labels"] != IGNORED).sum())
+        loss = super().compute_loss(model, inputs, *args, **kwargs)
+        value = (loss[0] if isinstance(loss, tuple) else loss).detach()
+        if training and not bool(value.isfinite()):
+            raise TrainingError(
+                f"the loss is {float(value)} at step {self.state.global_step + 1}, so training stops; the batch "
+                f"held the rows {', '.join(map(repr, ids)) or 'without ids'}. A lower train.learning_rate, or "
+                "model.load bf16, usually helps"
             )
-            return self._loader(self.train_dataset, order, stays=True)
+        return loss
 
-        def _loader(self, rows: Any, batches: Any, *, stays: bool = False) -> Any:
-            return loader(rows, batches, self.data_collator, self.args, stays=stays)
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """The validation loss, each token counted once: the library's own is a mean over rows of means."""
+        shapes = self.plan.validation_shapes
+        assert shapes is not None, "there is a validation split where this is called"
+        batches = by_length(shapes, self.args.per_device_eval_batch_size)
+        mine = batches[processes.rank() :: processes.count()]
+        total, tokens = self._summed_losses(self._loader(self.eval_dataset, mine))
+        metrics = {"eval_loss": total / max(tokens, 1)}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
 
-        def create_optimizer(self, model: Any = None) -> Any:
-            """The library's optimizer, with the learning rates of single parts."""
-            fresh = self.optimizer is None
-            optimizer = super().create_optimizer(model)
-            if fresh and self.plan.learning_rates:
-                self._apart(optimizer)
-            return optimizer
+    def _summed_losses(self, loader: Any) -> tuple[float, int]:
+        """The sum of the losses of all learned tokens, over all processes, and how many they are."""
+        self.model.eval()
+        found = torch.zeros(2, dtype=torch.float64, device=self.args.device)
+        with torch.no_grad():
+            for batch in loader:
+                inputs = self._prepare_inputs(batch)
+                inputs.pop(ROW_IDS, None)
+                outputs = self.model(**inputs, fused_lm_head=True)
+                found += torch.stack([-outputs.log_probs.double().sum(), outputs.label_mask.sum().double()])
+        self.model.train()
+        total, tokens = self.accelerator.reduce(found, "sum").tolist()
+        return total, int(tokens)
 
-        def _apart(self, optimizer: Any) -> None:
-            """Give the parameters of each part with a rate of its own a group of their own."""
-            part = {id(each): self.plan.part_of(name) for name, each in self.model.named_parameters()}
-            groups = []
-            for group in optimizer.param_groups:
-                for name in (*PARTS, None):  # in one order, by which a checkpoint's state finds its parameters
-                    chosen = [each for each in group["params"] if part[id(each)] == name]
-                    own = self.plan.learning_rates.get(name, group["lr"]) if name else group["lr"]
-                    if chosen or (name is None and not group["params"]):
-                        groups.append({**group, "params": chosen, "lr": own})
-            optimizer.param_groups[:] = groups
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        """Load the adapter in the precision that it is trained in: peft brings it back as float32."""
+        trained = {name: each.dtype for name, each in self.model.named_parameters() if each.requires_grad}
+        if not hasattr(self.model, "peft_config") and not self.is_fsdp_enabled:
+            load_learned(self.model, Path(resume_from_checkpoint))
+            return
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        for name, each in self.model.named_parameters():
+            if name in trained:
+                each.data = each.data.to(trained[name])
 
-        def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-            """TRL's loss; raises TrainingError, with the rows, where it is NaN or infinite."""
-            ids = inputs.pop(ROW_IDS, ())
-            training = self.model.training
-            if training:
-                learning = (inputs["labels"] != IGNORED).any(dim=1)  # not those that only fill up a step
-                self.rows_seen += int(learning.sum())
-                self.tokens_seen += int(inputs["attention_mask"][learning].sum())
-                self.tokens_learned += int((inputs["labels"] != IGNORED).sum())
-            loss = super().compute_loss(model, inputs, *args, **kwargs)
-            value = (loss[0] if isinstance(loss, tuple) else loss).detach()
-            if training and not bool(value.isfinite()):
-                raise TrainingError(
-                    f"the loss is {float(value)} at step {self.state.global_step + 1}, so training stops; the batch "
-                    f"held the rows {', '.join(map(repr, ids)) or 'without ids'}. A lower train.learning_rate, or "
-                    "model.load bf16, usually helps"
-                )
-            return loss
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        """Without an adapter: the weights that learn, by their names in memory.
 
-        def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-            """The validation loss, each token counted once: the library's own is a mean over rows of means."""
-            shapes = self.plan.validation_shapes
-            assert shapes is not None, "there is a validation split where this is called"
-            batches = by_length(shapes, self.args.per_device_eval_batch_size)
-            mine = batches[processes.rank() :: processes.count()]
-            total, tokens = self._summed_losses(self._loader(self.eval_dataset, mine))
-            metrics = {"eval_loss": total / max(tokens, 1)}
-            self.log(metrics)
-            self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
-            return metrics
+        The library renames a whole model's weights when it saves and not when it resumes, and then goes on with
+        the weights of the start, with a warning (transformers 5.23 trainer.py, _load_from_checkpoint).
+        """
+        if hasattr(self.model, "peft_config") or state_dict is not None:
+            super()._save(output_dir, state_dict)
+        else:
+            save_learned(self.model, Path(output_dir or self.args.output_dir))
 
-        def _summed_losses(self, loader: Any) -> tuple[float, int]:
-            """The sum of the losses of all learned tokens, over all processes, and how many they are."""
-            import torch
-
-            self.model.eval()
-            found = torch.zeros(2, dtype=torch.float64, device=self.args.device)
-            with torch.no_grad():
-                for batch in loader:
-                    inputs = self._prepare_inputs(batch)
-                    inputs.pop(ROW_IDS, None)
-                    outputs = self.model(**inputs, fused_lm_head=True)
-                    found += torch.stack([-outputs.log_probs.double().sum(), outputs.label_mask.sum().double()])
-            self.model.train()
-            total, tokens = self.accelerator.reduce(found, "sum").tolist()
-            return total, int(tokens)
-
-        def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-            """Load the adapter in the precision that it is trained in: peft brings it back as float32."""
-            trained = {name: each.dtype for name, each in self.model.named_parameters() if each.requires_grad}
-            if not hasattr(self.model, "peft_config") and not self.is_fsdp_enabled:
-                load_learned(self.model, Path(resume_from_checkpoint))
-                return
-            super()._load_from_checkpoint(resume_from_checkpoint, model)
-            for name, each in self.model.named_parameters():
-                if name in trained:
-                    each.data = each.data.to(trained[name])
-
-        def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-            """Without an adapter: the weights that learn, by their names in memory.
-
-            The library renames a whole model's weights when it saves and not when it resumes, and then goes on with
-            the weights of the start, with a warning (transformers 5.23 trainer.py, _load_from_checkpoint).
-            """
-            if hasattr(self.model, "peft_config") or state_dict is not None:
-                super()._save(output_dir, state_dict)
-            else:
-                save_learned(self.model, Path(output_dir or self.args.output_dir))
-
-        def _save_checkpoint(self, model: Any, trial: Any) -> None:
-            """Save, mark as whole once all of it is on the disk, and only then delete an older one."""
-            folder = Path(self.args.output_dir) / f"{PREFIX}{self.state.global_step}"
-            try:
-                super()._save_checkpoint(model, trial)
-                processes.wait_for_all()
-                if processes.is_first():
-                    (folder / "training_args.bin").unlink(missing_ok=True)
-                    mark_whole(folder, self.plan.identity)
-                    best = self.state.best_model_checkpoint
-                    keep_latest(Path(self.args.output_dir), self.plan.keep_checkpoints, Path(best) if best else None)
-            except (OSError, RuntimeError) as error:
-                if not is_disk_error(error):
-                    raise
-                shutil.rmtree(folder, ignore_errors=True)
-                raise TrainingError(
-                    f"the checkpoint of step {self.state.global_step} can't be written: {error}; those before it are "
-                    "whole. Make room, then go on with --resume"
-                ) from error
-
-    return Trainer
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Save, mark as whole once all of it is on the disk, and only then delete an older one."""
+        folder = Path(self.args.output_dir) / f"{PREFIX}{self.state.global_step}"
+        try:
+            super()._save_checkpoint(model, trial)
+            processes.wait_for_all()
+            if processes.is_first():
+                (folder / "training_args.bin").unlink(missing_ok=True)
+                mark_whole(folder, self.plan.identity)
+                best = self.state.best_model_checkpoint
+                keep_latest(Path(self.args.output_dir), self.plan.keep_checkpoints, Path(best) if best else None)
+        except (OSError, RuntimeError) as error:
+            if not is_disk_error(error):
+                raise
+            shutil.rmtree(folder, ignore_errors=True)
+            raise TrainingError(
+                f"the checkpoint of step {self.state.global_step} can't be written: {error}; those before it are "
+                "whole. Make room, then go on with --resume"
+            ) from error
 
 
 def save_learned(model: Any, folder: Path) -> None:
     """The weights that learn, in the precision that they learn in. Those that do not are the base's."""
-    from safetensors.torch import save_file
-
     folder.mkdir(parents=True, exist_ok=True)
     learned = {name: each.detach().contiguous() for name, each in model.named_parameters() if each.requires_grad}
     save_file(learned, folder / LEARNED_FILE)
@@ -186,8 +166,6 @@ def save_learned(model: Any, folder: Path) -> None:
 
 def load_learned(model: Any, folder: Path) -> None:
     """Put the weights that learn back into the model. Raises TrainingError where they are not the same ones."""
-    from safetensors.torch import load_file
-
     found = load_file(folder / LEARNED_FILE)
     learning = {name: each for name, each in model.named_parameters() if each.requires_grad}
     if found.keys() != learning.keys():

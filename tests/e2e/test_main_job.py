@@ -70,9 +70,11 @@ def test_with_the_photos_swapped_the_looks_fall_to_chance(journey: Journey) -> N
     (swapped,) = journey.evaluated.controls
     assert swapped.name == "swap"
     assert swapped.rows >= 20
-    assert swapped.metrics["attribute_recall.colour"] <= 0.35
-    assert swapped.metrics["attribute_recall.pattern"] <= 0.6
-    assert swapped.metrics["attribute_recall.brand"] >= 0.8
+    found = {name.removeprefix("attribute_recall."): each for name, each in swapped.comparison.changes.items()}
+    assert found["colour"].after <= 0.35
+    assert found["pattern"].after <= 0.6
+    assert found["brand"].after >= 0.8
+    assert found["colour"].verdict == found["pattern"].verdict == "worse"
 
 
 def test_predictions_of_both_are_kept_row_by_row(journey: Journey) -> None:

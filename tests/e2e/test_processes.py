@@ -164,3 +164,18 @@ def test_accelerate_that_starts_one_process_of_two_is_said(place: Path) -> None:
     again = vlmtrain(command, *run, "--replace")
     assert again.returncode == 0, again.stderr
     assert "accelerate was asked" not in again.stderr
+
+
+def test_two_processes_share_an_evaluation_and_write_what_one_does(place: Path) -> None:
+    there = f"output={place / 'measured'}"
+    vlmtrain(ONE, "sft", str(place / "run.yaml"), "--set", there, "--replace").check_returncode()
+    found = []
+    for command in (ONE, TWO):
+        asked = vlmtrain(command, "eval", str(place / "measured"), "--fresh", "--set", "eval.split=validation")
+        assert asked.returncode == 0, asked.stderr
+        files = sorted((place / "measured" / "eval").glob("predictions-*.jsonl"))
+        found.append({file.name: file.read_text(encoding="utf-8") for file in files})
+        assert asked.stdout.count("answer_loss") == 1
+    assert found[0] == found[1]
+    ranks = {file.name.rpartition(".jsonl")[0][-2:] for file in (place / "measured" / "answers").iterdir()}
+    assert ranks >= {".0", ".1"}

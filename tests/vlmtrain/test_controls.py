@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from vlmdata.errors import ConfigError
-from vlmtrain.controls import find_control, swap
+from vlmtrain.controls import blank, find_control, reorder, swap
 
 
 def a_row(name: str, colour: str, images: tuple[str, ...]) -> dict[str, Any]:
@@ -62,8 +64,29 @@ def test_rows_without_fields_swap_with_any_other() -> None:
     assert len(swap(rows)) == 3
 
 
+def test_blank_images_are_as_large_and_say_nothing() -> None:
+    row = {
+        **a_row("1", "red", ("a", "b")),
+        "image_info": [{"sha256": each, "width": 30, "height": 20} for each in "ab"],
+    }
+    (shown_row,) = blank([row, a_row("2", "red", ())][:1])
+    for image in shown_row["images"]:
+        picture = Image.open(io.BytesIO(image["bytes"]))
+        assert (picture.size, picture.getcolors()) == ((30, 20), [(600, (127, 127, 127))])
+    assert {info["sha256"] for info in shown_row["image_info"]}.isdisjoint("ab")
+    assert blank([row, a_row("2", "red", ())]).left_out == 1
+
+
+def test_images_change_places_where_they_differ() -> None:
+    rows = [a_row("1", "red", ("a", "b", "c")), a_row("2", "red", ("a", "a")), a_row("3", "red", ("a",))]
+    turned = reorder(rows)
+    assert [[info["sha256"] for info in row["image_info"]] for row in turned] == [["b", "c", "a"]]
+    assert [image["bytes"] for image in turned[0]["images"]] == [b"b", b"c", b"a"]
+    assert turned.left_out == 2
+
+
 def test_an_unknown_control_is_refused() -> None:
-    with pytest.raises(ConfigError, match="no control 'shuffle'; known: swap"):
+    with pytest.raises(ConfigError, match="no control 'shuffle'; known: swap, blank, reorder"):
         find_control("shuffle")
 
 

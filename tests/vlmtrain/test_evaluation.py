@@ -13,18 +13,15 @@ from vlmtrain.controls import swap
 from vlmtrain.evaluation import (
     EvalResult,
     answered_rows,
-    as_data,
-    describe,
     evaluate_candidate,
     evaluate_control,
     prompt_of,
     reference_of,
-    reference_scores,
-    versions,
-    write_result,
+    result_of,
 )
 from vlmtrain.generation import Answer, AnswerLoss
-from vlmtrain.metric import METRICS, find
+from vlmtrain.metric import find
+from vlmtrain.results_file import as_data, read_answers, read_data, versions, write_result
 
 COLOURS = ["red", "blue", "green", "red"]
 
@@ -54,7 +51,7 @@ def answers(*texts: str, finished: bool = True) -> list[Answer]:
 
 @pytest.fixture
 def result() -> EvalResult:
-    metrics = find(list(METRICS))
+    metrics = find(["answer_loss", "exact_match", "rouge_l", "chrf", "attribute_recall"])
     losses = [AnswerLoss(nll=6.0, tokens=3)] * 4
     base = answers("a mug", "a mug", "A green mug", "a mug", finished=False)
     tuned = answers("A red mug", "A blue mug", "a green one", "A red mug")
@@ -65,12 +62,11 @@ def result() -> EvalResult:
     }
     swapped = swap(ROWS)
     wrong = [Answer(id=row["id"], text="A pink mug", tokens=3) for row in swapped]
-    return EvalResult(
-        rows=ROWS,
-        metrics=describe(metrics),
-        candidates=candidates,
-        reference=reference_scores(candidates["base"].answered, metrics),
-        controls=(evaluate_control("swap", candidates["adapter"], swapped, wrong, metrics),),
+    return result_of(
+        ROWS,
+        candidates,
+        metrics,
+        controls=[evaluate_control("swap", candidates["adapter"], swapped, wrong)],
         setup={
             "dataset": {"fingerprint": "f", "split": "test", "rows": 4},
             "model": {"base": "tiny"},
@@ -94,7 +90,7 @@ def test_candidates_are_scored_on_the_same_rows(result: EvalResult) -> None:
     assert (base.metrics["exact_match"], tuned.metrics["exact_match"]) == (0.25, 0.75)
     assert (base.metrics["attribute_recall.colour"], tuned.metrics["attribute_recall.colour"]) == (0.25, 1.0)
     assert base.metrics["answer_loss"] == 2.0
-    assert (base.cut, tuned.cut, base.answer_tokens) == (4, 0, 12)
+    assert (base.cut, tuned.cut, base.answer_tokens) == (("p0", "p1", "p2", "p3"), (), 12)
     assert result.reference["exact_match"] == 1.0
     assert result.reference["attribute_recall.brand"] == 0.0
     assert "answer_loss" not in result.reference
@@ -123,9 +119,10 @@ def test_slices_are_the_tags_with_more_than_one_value(result: EvalResult) -> Non
 def test_a_control_stands_beside_the_same_rows_untouched(result: EvalResult) -> None:
     (control,) = result.controls
     assert (control.candidate, control.rows, control.left_out) == ("adapter", 4, 0)
-    assert control.metrics["attribute_recall.colour"] == 0.0
-    assert control.untouched["attribute_recall.colour"] == 1.0
-    assert "answer_loss" not in control.metrics
+    change = control.comparison.changes["attribute_recall.colour"]
+    assert (change.before, change.after) == (1.0, 0.0)
+    assert "answer_loss" not in control.comparison.changes
+    assert [row.prediction for row in control.table.answered] == ["A pink mug"] * 4
 
 
 def test_answers_in_another_order_are_refused() -> None:
@@ -148,6 +145,14 @@ def test_results_follow_their_schema_and_predictions_hold_every_row(result: Eval
     assert first["tags"]["language"] == "de"
 
 
+def test_answers_that_were_written_are_read_back_equal(result: EvalResult, tmp_path: Path) -> None:
+    write_result(result, tmp_path)
+    data, folder = read_data(tmp_path)
+    assert folder == tmp_path
+    for name in data["candidates"]:
+        assert tuple(read_answers(folder, name)) == result.candidates[name].answered
+
+
 def test_nothing_but_the_timing_differs_between_two_times(result: EvalResult, tmp_path: Path) -> None:
     written = []
     for name in ("one", "two"):
@@ -162,7 +167,7 @@ def test_a_loss_that_is_no_number_is_null(result: EvalResult) -> None:
     diverged = evaluate_candidate(
         "base", answered_rows(ROWS[:1], answers("a"), [AnswerLoss(nll=float("nan"), tokens=2)]), metrics
     )
-    shown = EvalResult(rows=ROWS[:1], metrics=describe(metrics), candidates={"base": diverged}, setup=result.setup)
+    shown = result_of(ROWS[:1], {"base": diverged}, metrics, setup=result.setup)
     assert as_data(shown)["candidates"]["base"]["metrics"] == {"answer_loss": None}
     validator("results.v1").validate(as_data(shown))
 
@@ -173,9 +178,6 @@ def test_a_metric_made_in_python_takes_part() -> None:
 
         def score(self, row: Any) -> dict[str, float]:
             return {"length": float(len(row.prediction))}
-
-        def aggregate(self, rows: Any) -> dict[str, float]:
-            return {"length": sum(len(row.prediction) for row in rows) / len(rows)}
 
     scored = evaluate_candidate("base", answered_rows(ROWS[:2], answers("ab", "abcd")), find([Length()]))
     assert scored.metrics == {"length": 3.0}

@@ -76,7 +76,7 @@ def test_answers_do_not_depend_on_the_batch(loaded: Callable[[str], LoadedModel]
 def test_losses_do_not_depend_on_the_batch(loaded: Callable[[str], LoadedModel], family: str) -> None:
     model = loaded(family)
     collator, rows = Collator(model.processor), mixed_rows()
-    together = answer_losses(model, collator, rows, batch_size=4)
+    together = list(answer_losses(model, collator, rows, batch_size=4).values())
     alone = [answer_losses(model, collator, [each], batch_size=1)[0] for each in rows]
     assert [loss.tokens for loss in together] == [loss.tokens for loss in alone]
     assert [loss.nll for loss in together] == pytest.approx([loss.nll for loss in alone], rel=1e-4)
@@ -89,7 +89,7 @@ def test_a_loss_is_the_models_own_over_the_learned_tokens(loaded: Callable[[str]
     batch = collator([each])
     learned = int((batch["labels"] != -100).sum())
     theirs = model.model(**batch).loss.item()
-    (mine,) = answer_losses(model, collator, [each])
+    (mine,) = answer_losses(model, collator, [each]).values()
     assert (mine.tokens, mine.nll / mine.tokens) == (learned, pytest.approx(theirs, rel=1e-5))
 
 
@@ -156,6 +156,7 @@ def test_answers_end_at_the_end_of_turn_without_special_tokens(loaded: Callable[
     class Told:
         training = True
         generation_config = SimpleNamespace(eos_token_id=None)
+        config = model.model.config
 
         def eval(self) -> None:
             self.training = False
@@ -189,7 +190,7 @@ def test_with_the_adapter_off_the_model_is_its_base(
     collator, rows = Collator(base.processor), product_rows(4)
 
     def losses(model: LoadedModel) -> list[float]:
-        return [loss.nll for loss in answer_losses(model, collator, rows)]
+        return [loss.nll for loss in answer_losses(model, collator, rows).values()]
 
     before = losses(tuned)
     with adapter_off(tuned.model):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,10 +17,11 @@ from tests.vlmtrain.small_data import product_rows
 from vlmdata.errors import OutputError
 from vlmtrain import merging, run
 from vlmtrain.collate import Collator
-from vlmtrain.config import LoraConfig, RunConfig
+from vlmtrain.config import BudgetConfig, LoraConfig, RunConfig
 from vlmtrain.errors import ModelError, RunError
 from vlmtrain.generation import Answer, Generation, answer_rows, learned_logits
 from vlmtrain.model import attach_adapter, load_base
+from vlmtrain.pictures import pictures
 
 Tiny = Callable[[str], Path]
 
@@ -43,6 +45,7 @@ def test_merge_writes_a_folder_that_plain_transformers_loads(config: RunConfig, 
     written = json.loads((tmp_path / "merged" / "merge.json").read_text(encoding="utf-8"))
     assert written["agreement"]["equal"] == result.agreement.equal
     assert written["run"]["model"]["load"] == "nf4"
+    assert (written["prompt"], written["min_agreement"]) == (None, None)
     assert (told[0], told[-1]) == ("adapter: 4 of 6 rows answered", "merged model: 6 of 6 rows answered")
     files = {path.name for path in (tmp_path / "merged").iterdir()}
     assert {"model.safetensors", "config.json", "generation_config.json", "tokenizer.json"} <= files
@@ -73,6 +76,153 @@ def test_the_merged_model_is_the_adapter_on_its_base(
     merging.save_merged(made, tmp_path / "merged")
     whole = logits(merging.load_merged(tmp_path / "merged", made.device, made.attention))
     assert (whole - tuned).abs().max() < (0.1 if load == "nf4" else 1e-4) * (tuned - base).abs().max()
+
+
+@pytest.mark.parametrize(
+    ("family", "bound"),
+    [
+        *((family, 9_000) for family in ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "pixtral", "mistral3")),
+        *((family, 3_000_000) for family in ("molmo2", "idefics3", "smolvlm")),
+        *((family, None) for family in ("gemma3", "mllama")),
+    ],
+)
+def test_the_merged_folder_reads_rows_into_the_tokens_of_the_run(
+    tiny: Tiny, dataset: Path, tmp_path: Path, family: str, bound: int | None
+) -> None:
+    from transformers import AutoProcessor
+
+    config = a_run(tmp_path, tiny(family), dataset, "fp32", budget=BudgetConfig(max_pixels=bound))
+    loaded = load_base(config)
+    rows = [*product_rows(2, size=(200, 150)), *product_rows(2, start=2, size=(60, 90))]
+
+    def asked(processor: Any) -> list[list[int]]:
+        collator = Collator(processor)
+        return [collator.prompts([row])["input_ids"][0].tolist() for row in rows]
+
+    merging.save_merged(loaded, tmp_path / "merged")
+    again: Any = AutoProcessor.from_pretrained(tmp_path / "merged", local_files_only=True)
+    assert asked(again) == asked(loaded.processor)
+    assert [plainly_asked(again, row) for row in rows] == asked(loaded.processor)
+    if family.startswith("qwen"):
+        unbounded = load_base(dataclasses.replace(config, budget=BudgetConfig())).processor
+        assert [len(ids) for ids in asked(unbounded)] > [len(ids) for ids in asked(again)]
+    assert "TokenizersBackend" not in (tmp_path / "merged" / "tokenizer_config.json").read_text(encoding="utf-8")
+    alone, beside = (
+        json.loads((tmp_path / "merged" / name).read_text(encoding="utf-8"))
+        for name in ("preprocessor_config.json", "processor_config.json")
+    )
+    assert {key: alone[key] for key in beside["image_processor"]} == beside["image_processor"]
+
+
+def plainly_asked(processor: Any, row: Mapping[str, Any]) -> list[int]:
+    """A prompt's tokens as anyone makes them, with nothing of ours."""
+    shown = [
+        {"type": "image", "image": picture} if part["type"] == "image" else {"type": "text", "text": part["text"]}
+        for part in row["messages"][0]["content"]
+        for picture in pictures(row)
+    ]
+    made = processor.apply_chat_template(
+        [[{"role": "user", "content": shown}]], tokenize=True, add_generation_prompt=True, return_dict=True
+    )
+    return list(made["input_ids"][0])
+
+
+def test_the_merged_folder_generates_as_the_run_asked(config: RunConfig, tmp_path: Path) -> None:
+    from transformers import GenerationConfig
+
+    run.merge(config, tmp_path / "merged", agreement_rows=0)
+    found = GenerationConfig.from_pretrained(tmp_path / "merged")
+    assert (found.do_sample, found.max_new_tokens) == (False, 6)
+    base = load_base(config)
+    ends = {base.processor.tokenizer.convert_tokens_to_ids("<|im_end|>"), base.processor.tokenizer.eos_token_id}
+    assert ends <= set(found.eos_token_id)
+
+
+def test_a_folder_that_lost_the_pixel_budget_is_not_left_behind(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bounded = dataclasses.replace(config, budget=BudgetConfig(max_pixels=4_000))
+
+    def forgetful(loaded: Any, folder: Path, *_: Any) -> None:
+        loaded.model.save_pretrained(folder)
+        load_base(config).processor.save_pretrained(folder)
+
+    monkeypatch.setattr(run, "save_merged", forgetful)
+    large = [{**row, "id": f"large-{row['id']}"} for row in product_rows(2, size=(300, 200))]
+    monkeypatch.setattr(run, "choose", lambda *_: large)
+    with pytest.raises(ModelError, match=r"large-p0: \d+ tokens in the run, \d+ by the merged folder"):
+        run.merge(bounded, tmp_path / "merged")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_onto_bf16_adds_the_adapter_to_the_weights_that_were_not_rounded(config: RunConfig, tmp_path: Path) -> None:
+    plain = dataclasses.replace(config, model=dataclasses.replace(config.model, load="bf16"))
+    made = merging.merged(attach_adapter(load_base(plain), config.output / "adapter"))
+    result = run.merge(config, tmp_path / "bf16", onto="bf16")
+    assert result.onto == "bf16, though trained on nf4"
+    assert result.agreement is not None
+    trained = run.merge(config, tmp_path / "trained").agreement
+    assert trained is not None
+    assert result.agreement.largest_logit_difference > trained.largest_logit_difference
+    found = merging.load_merged(tmp_path / "bf16", made.device, made.attention).model.state_dict()
+    assert all(torch.equal(value, found[name]) for name, value in made.model.state_dict().items())
+
+
+def test_a_run_that_trained_the_whole_model_has_nothing_to_put_onto_other_weights(config: RunConfig) -> None:
+    from vlmtrain.trained import Trained
+
+    whole = Trained(kind="model", path=config.output)
+    with pytest.raises(RunError, match="was trained whole"):
+        run._refuse_merge(whole, "bf16", 32, None)
+
+
+@pytest.mark.parametrize(
+    ("asked", "rows", "words"),
+    [(1.5, 4, "between 0 and 1"), (-0.1, 4, "between 0 and 1"), (0.5, 0, "leave out --rows")],
+)
+def test_an_agreement_that_makes_no_sense_is_refused(
+    config: RunConfig, tmp_path: Path, asked: float, rows: int, words: str
+) -> None:
+    with pytest.raises(RunError, match=words):
+        run.merge(config, tmp_path / "merged", min_agreement=asked, agreement_rows=rows)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("asked", "code"), [("0.5", 0), ("0.51", 1), ("0", 0), ("1", 1)])
+def test_below_the_agreement_that_was_asked_for_the_exit_code_is_1_and_the_folder_stands(
+    config: RunConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    asked: str,
+    code: int,
+) -> None:
+    from vlmtrain import cli
+    from vlmtrain.commands import merging as command
+
+    half = merging.Agreement(rows=4, equal=2, differing=("p1", "p2"))
+    monkeypatch.setattr(run, "agreement", lambda *_: half)
+    monkeypatch.setattr(command, "config_of", lambda *_: config)
+    with pytest.raises(SystemExit) as stopped:
+        cli.app(["merge", "run.yaml", "--out", str(tmp_path / "merged"), "--min-agreement", asked, "--rows", "1"])
+    assert stopped.value.code == code
+    assert (tmp_path / "merged" / "model.safetensors").is_file()
+    assert ("2 of 4 answers are those of the adapter (50.0%)" in capsys.readouterr().err) == bool(code)
+    written = json.loads((tmp_path / "merged" / "merge.json").read_text(encoding="utf-8"))
+    assert written["min_agreement"] == float(asked)
+
+
+def test_a_family_from_outside_stays_the_merged_models(config: RunConfig, tmp_path: Path) -> None:
+    from vlmtrain.family.general import General
+
+    class Other(General):
+        name = "Other"
+
+    made = load_base(config)
+    merging.save_merged(merging.dequantised(made), tmp_path / "merged")
+    other = Other()
+    assert merging.load_merged(tmp_path / "merged", made.device, made.attention, other).family is other
+    assert merging.load_merged(tmp_path / "merged", made.device, made.attention).family is made.family
 
 
 def test_an_evaluation_before_a_merge_spoils_nothing(config: RunConfig) -> None:

@@ -1,94 +1,92 @@
-"""What a person reads after an evaluation or a merge."""
+"""What a person reads on the terminal after an evaluation, a comparison or a merge."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
-from vlmtrain.evaluation import Candidate, Control, EvalResult, MetricInfo
+import pytest
+
+from tests.vlmtrain.answered import candidate, helped, references, result, rows_of
+from vlmtrain.evaluation import EvalResult
 from vlmtrain.merging import Agreement, MergeResult
-from vlmtrain.metric import Answered
-from vlmtrain.report import as_text, control_sentence, eval_report, merge_report
-
-FIELDS = ("colour", "brand")
+from vlmtrain.report import as_text, comparison_report, eval_report, merge_report
 
 
-def shares(colour: float, brand: float, every: float) -> dict[str, float]:
-    whole = {"attribute_recall": (colour + brand) / 2, "attribute_recall.all": every}
-    return whole | {"attribute_recall.colour": colour, "attribute_recall.brand": brand}
+@pytest.fixture(scope="module")
+def good() -> EvalResult:
+    return dataclasses.replace(helped(), path=Path("runs/shop/eval"))
 
 
-def control(colour: float, brand: float) -> Control:
-    return Control(
-        name="swap", candidate="adapter", rows=24, left_out=1, metrics=shares(colour, brand, 0.0),
-        untouched=shares(0.95, 1.0, 0.95),
-    )  # fmt: skip
+def test_an_evaluation_is_read_at_a_glance(good: EvalResult) -> None:
+    said = as_text(eval_report(good), width=120)
+    lines = said.splitlines()
+    assert len(lines) <= 25
+    assert lines[0] == "split test: 40 rows, greedy, at most 8 new tokens"
+    assert lines[1].startswith("Did the adapter help?     Yes. Every field named goes from 0% to 90% (+90 points; 95% ")
+    assert any(line.startswith("Where?                    Better in colour and brand.") for line in lines)
+    assert any(line.startswith("Does it read the photos?  Yes. With the photos of another row") for line in lines)
+    (scores,) = [line for line in lines if line.startswith("attribute_recall.all")]
+    assert scores.split()[:6] == ["attribute_recall.all", "0%", "90%", "100%", "+90", "points"]
+    assert scores.endswith("better")
+    assert "40 of 40 answers changed. By attribute_recall.all: 36 rows fixed, 0 broken (mcnemar, p < 0.001)." in lines
+    assert lines[-1] == "-> runs/shop/eval"
 
 
-def a_result(name: str = "adapter") -> EvalResult:
-    asked = tuple(Answered(id=str(n), prediction="", reference="") for n in range(24))
-    base = {"answer_loss": 4.21, "chrf": 12.34, **shares(0.3, 0.0, 0.0)}
-    tuned = {"answer_loss": 0.31, "chrf": 97.0, **shares(0.95, 1.0, 0.95)}
-    return EvalResult(
-        rows=[{}] * 24,
-        metrics=(
-            MetricInfo(name="answer_loss", higher_is_better=False),
-            MetricInfo(name="chrf", higher_is_better=True),
-            MetricInfo(name="attribute_recall", higher_is_better=True),
-        ),
-        candidates={
-            "base": Candidate(name="base", answered=asked, scores=(), metrics=base, cut=3),
-            name: Candidate(name=name, answered=asked, scores=(), metrics=tuned),
-        },
-        reference={"chrf": 100.0, **shares(1.0, 1.0, 1.0)},
-        controls=(control(0.14, 0.98),),
-        setup={
-            "dataset": {"split": "test"},
-            "settings": {"generate": {"max_new_tokens": 64, "temperature": 0.0}},
-        },
-        path=Path("runs/shop/eval"),
-    )
-
-
-EXPECTED = """\
-split test: 24 rows, greedy, at most 64 new tokens
-score                     base  adapter  reference  change
-answer_loss              4.210    0.310          -  -3.900 better
-chrf                      12.3     97.0      100.0  +84.7 better
-attribute_recall         0.150    0.975      1.000  +0.825 better
-attribute_recall.all     0.000    0.950      1.000  +0.950 better
-attribute_recall.colour  0.300    0.950      1.000  +0.650 better
-attribute_recall.brand   0.000    1.000      1.000  +1.000 better
-Answers that name colour and brand all right: base 0%, adapter 95%.
-With the images swapped between rows (24 rows, 1 left out) colour falls from 0.95 to 0.14: the model reads the images.
-3 of 24 answers of base were cut at max_new_tokens.
--> runs/shop/eval
-"""
-
-
-def test_an_evaluation_is_read_at_a_glance() -> None:
-    assert as_text(eval_report(a_result()), width=140) == EXPECTED
-
-
-def test_data_is_not_read_as_markup() -> None:
-    assert "[bold]" in as_text(eval_report(a_result("[bold]")))
+def test_two_copies_of_one_model_show_no_difference_in_those_words() -> None:
+    rows = rows_of(40)
+    same = [candidate(name, rows, references(rows)) for name in ("base", "adapter")]
+    said = as_text(eval_report(result(rows, same)))
+    assert "No difference shown. " in said
+    assert "better" not in said.replace("is better", "")
+    assert "0 of 40 answers changed." in said
 
 
 def test_a_model_that_does_not_look_is_called_out() -> None:
-    said = control_sentence(control(0.9, 1.0))
-    assert said.endswith("no field falls by 0.2 or more: adapter does not show that it reads the images.")
+    said = " ".join(as_text(eval_report(helped(looks=0))).split())
+    assert "Does it read the photos? Not shown. " in said
+    assert "the adapter does not show that it reads the images." in said
 
 
-def test_a_control_without_fields_passes_no_verdict() -> None:
-    bare = Control(
-        name="swap", candidate="base", rows=3, left_out=0, metrics={"rouge_l": 0.2}, untouched={"rouge_l": 0.5}
+def test_slices_are_named_only_where_something_is_shown() -> None:
+    rows = rows_of(80)
+    told = references(rows)
+    lamps = [text if place % 2 == 0 else "A mug." for place, text in enumerate(told)]
+    said = as_text(
+        eval_report(result(rows, (candidate("base", rows, ["A."] * 80), candidate("adapter", rows, lamps)))), 140
     )
-    assert control_sentence(bare).endswith("(3 rows) rouge_l goes from 0.500 to 0.200.")
+    assert "slice category lamp: better, from 0% to 100%" in said
+    assert "slice category mug" not in said
+
+
+def test_rows_that_failed_are_warned_of() -> None:
+    rows = rows_of(10)
+    two = (candidate("base", rows, references(rows)), candidate("adapter", rows, [*references(rows)[:9], None]))
+    assert "The adapter could not take 1 of 10 rows; each counts as wrong." in as_text(eval_report(result(rows, two)))
 
 
 def test_one_candidate_alone_has_no_change() -> None:
-    full = a_result()
-    alone = EvalResult(rows=full.rows, metrics=full.metrics, candidates={"base": full.candidates["base"]})
-    assert "better" not in as_text(eval_report(alone))
+    rows = rows_of(20)
+    said = as_text(eval_report(result(rows, (candidate("base", rows, references(rows)),))))
+    assert "How good is the base?" in said
+    assert "better" not in said
+    assert "changed" not in said
+
+
+def test_data_is_not_read_as_markup() -> None:
+    rows = rows_of(8)
+    assert "[bold]" in as_text(eval_report(result(rows, (candidate("[bold]", rows, references(rows)),))))
+
+
+def test_a_comparison_names_the_rows_that_changed_sides(good: EvalResult) -> None:
+    (comparison,) = good.comparisons
+    said = as_text(comparison_report(good, comparison), width=120)
+    assert said.startswith("base and adapter on the same 40 rows\n")
+    assert "fixed           'p0', 'p1', 'p2', 'p3', 'p4' … 31 more" in said
+    assert "photos" not in said
+    turned = as_text(comparison_report(good, good.compare("adapter", "base")), width=120)
+    assert "broken          'p0', 'p1'" in turned
+    assert "No, it is worse." in turned
 
 
 def test_a_merge_says_how_far_it_agrees() -> None:

@@ -153,7 +153,7 @@ def test_the_best_adapter_is_kept_and_training_stops_where_it_learns_no_more(
 
     more = (
         "train: {epochs: 6, batch_size: 4, learning_rate: 0.3, log_every: 1, evaluate_every: 2, report_to: none, "
-        "scheduler: constant, early_stopping: {patience: 2}}\n"
+        "scheduler: constant, early_stopping: {patience: 2, min_delta: 100}}\n"
     )
     file = run_file(tmp_path, tiny("qwen2_vl"), dataset, more)
     result = vlmtrain.sft(vlmtrain.load_run(file, set={"data.validation_split": "validation"}))

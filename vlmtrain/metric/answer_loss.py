@@ -8,8 +8,13 @@ size where answers differ in length; a sum over a sum does not.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from vlmtrain.metric import Answered
+from vlmtrain.metric.ratio import ratio
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class AnswerLoss:
@@ -17,17 +22,19 @@ class AnswerLoss:
 
     name = "answer_loss"
     higher_is_better = False
-    about = "nats per answer token"
+    reads_losses = True
+    about = "nats per answer token, 0 and more"
 
     def score(self, row: Answered) -> Mapping[str, float]:
         """The row's own loss per token; nothing where no loss was computed."""
+        return {name: sums[0] / sums[1] for name, sums in self.sums(row).items()}
+
+    def sums(self, row: Answered) -> Mapping[str, Sequence[float]]:
+        """The row's negative log-likelihood, and its learned tokens."""
         if row.nll is None or not row.learned_tokens:
             return {}
-        return {self.name: row.nll / row.learned_tokens}
+        return {self.name: (row.nll, row.learned_tokens)}
 
-    def aggregate(self, rows: Sequence[Answered]) -> Mapping[str, float]:
+    def value(self, name: str, sums: np.ndarray) -> np.ndarray:  # noqa: ARG002
         """The loss per token over all tokens of all rows."""
-        measured = [(row.nll, row.learned_tokens) for row in rows if row.nll is not None and row.learned_tokens]
-        if not measured:
-            return {}
-        return {self.name: sum(nll for nll, _ in measured) / sum(tokens for _, tokens in measured)}
+        return ratio(sums[..., 0], sums[..., 1])

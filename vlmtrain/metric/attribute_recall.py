@@ -4,18 +4,16 @@ Source: our own definition, the recall of attribute values by string match that 
 value counts as named where the answer holds it as whole words, case folded, with any white space between them; in
 scripts that put no blanks between words, where it stands anywhere. Inflected and translated values are not found, so
 look at the reference's own recall, which an evaluation reports too: a model that learned from such references can't be
-asked for more.
+asked for more. The options of a multiple choice are no attributes.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Mapping
 
-from vlmtrain.metric import Answered, mean_scores
+from vlmtrain.metric import Answered
 from vlmtrain.metric.exact_match import normalised
-from vlmtrain.metric.rouge_l import unspaced
+from vlmtrain.metric.naming import names
 
 
 class AttributeRecall:
@@ -23,31 +21,20 @@ class AttributeRecall:
 
     name = "attribute_recall"
     higher_is_better = True
+    correct = "attribute_recall.all"
     about = "share of a row's fields that the answer names; all: rows with every field named"
 
     def score(self, row: Answered) -> Mapping[str, float]:
         """`attribute_recall`, `attribute_recall.all` and one `attribute_recall.FIELD` for each field with a value."""
         answer = normalised(row.prediction)
-        known = {name: value for name, value in row.fields.items() if normalised(value)}
-        named = {name: float(names(answer, value)) for name, value in known.items()}
+        named = {name: float(names(answer, value)) for name, value in attributes(row).items()}
         if not named:
             return {}
         whole = {self.name: sum(named.values()) / len(named), f"{self.name}.all": float(all(named.values()))}
-        return whole | {f"{self.name}.{name}": value for name, value in named.items()}
-
-    def aggregate(self, rows: Sequence[Answered]) -> Mapping[str, float]:
-        """The means over the rows; a field counts in the rows where it has a value."""
-        return mean_scores([self.score(row) for row in rows])
+        return {f"{self.name}.{name}": value for name, value in named.items()} | whole
 
 
-def names(answer: str, value: str) -> bool:
-    """Whether a normalised answer holds a value as whole words."""
-    return _pattern(value).search(answer) is not None
-
-
-@lru_cache(maxsize=4096)
-def _pattern(value: str) -> re.Pattern[str]:
-    wanted = normalised(value)
-    before = "" if unspaced(wanted[0]) or not wanted[0].isalnum() else r"(?<!\w)"
-    after = "" if unspaced(wanted[-1]) or not wanted[-1].isalnum() else r"(?!\w)"
-    return re.compile(before + re.escape(wanted) + after)
+def attributes(row: Answered) -> dict[str, str]:
+    """A row's fields that have a value and are no part of a multiple choice."""
+    choice = {"answer", *(f"option.{letter}" for letter in row.options)} if row.options else set()
+    return {name: value for name, value in row.fields.items() if name not in choice and normalised(value)}

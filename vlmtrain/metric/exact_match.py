@@ -8,9 +8,9 @@ ends.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from vlmtrain.metric import Answered, mean_scores
+from vlmtrain.metric import Answered
 
 
 class ExactMatch:
@@ -18,18 +18,15 @@ class ExactMatch:
 
     name = "exact_match"
     higher_is_better = True
+    correct = "exact_match.normalised"
     about = "share of answers; normalised: case and white space aside"
 
     def score(self, row: Answered) -> Mapping[str, float]:
-        """Both forms for one row, each 0.0 or 1.0."""
+        """Both forms for one row, each 0.0 or 1.0. A row that was not answered matches nothing, not even nothing."""
         return {
-            "exact_match": float(row.prediction.strip() == row.reference.strip()),
-            "exact_match.normalised": float(normalised(row.prediction) == normalised(row.reference)),
+            "exact_match": float(not row.failed and row.prediction.strip() == row.reference.strip()),
+            "exact_match.normalised": float(not row.failed and normalised(row.prediction) == normalised(row.reference)),
         }
-
-    def aggregate(self, rows: Sequence[Answered]) -> Mapping[str, float]:
-        """The share of rows that match."""
-        return mean_scores([self.score(row) for row in rows])
 
 
 def normalised(text: str) -> str:

@@ -1,0 +1,1 @@
+"""Rows and answers as other evaluation tools read them."""

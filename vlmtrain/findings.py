@@ -1,0 +1,36 @@
+"""An evaluation in three questions and their answers, and what must be known before they are believed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vlmtrain.verdict import Finding, called, capital, helped, how_good, main_comparison, where
+from vlmtrain.verdict_images import looks
+
+if TYPE_CHECKING:
+    from vlmtrain.evaluation import EvalResult
+
+
+def findings(result: EvalResult) -> tuple[Finding, ...]:
+    """The three questions of an evaluation; of one candidate alone how good it is, in place of the first two."""
+    comparison = main_comparison(result)
+    first = (how_good(result),) if comparison is None else (helped(result, comparison), where(result, comparison))
+    return (*first, looks(result))
+
+
+def warnings(result: EvalResult) -> list[str]:
+    """What must be known before a figure is believed: rows that failed, answers cut, answers that hang on the batch."""
+    said = []
+    for each in result.candidates.values():
+        total, who = len(each.answered), called(each.name)
+        if each.failed:
+            said.append(f"{capital(who)} could not take {len(each.failed):,} of {total:,} rows; each counts as wrong.")
+        if each.cut:
+            said.append(f"{len(each.cut):,} of {total:,} answers of {who} were cut at max_new_tokens.")
+    for alone in result.alone:
+        if alone.different:
+            said.append(
+                f"{len(alone.different):,} of {alone.rows:,} rows were answered otherwise by {called(alone.candidate)} "
+                "one by one than in a batch."
+            )
+    return said

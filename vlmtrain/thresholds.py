@@ -1,0 +1,64 @@
+"""What a score must reach, for CI: `chrf=60`, or for a score that is better when lower, what it may reach at most."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from vlmdata.errors import ConfigError
+from vlmdata.record import Problem
+from vlmdata.settings import nearest
+from vlmtrain.errors import ThresholdError
+from vlmtrain.evaluation import Candidate, EvalResult
+
+
+def thresholds(given: Sequence[str]) -> dict[str, float]:
+    """METRIC=VALUE as numbers. Raises ConfigError with every one that is none."""
+    found, problems = {}, []
+    for each in given:
+        name, _, value = each.partition("=")
+        try:
+            found[name.strip()] = float(value)
+        except ValueError:
+            message = f"{each!r}: expected METRIC=VALUE with a number, such as chrf=60"
+            problems.append(Problem(rule="eval.threshold", message=message, source="--fail-under"))
+    if problems:
+        raise ConfigError(f"{len(problems)} thresholds can't be read", problems)
+    return found
+
+
+def require(result: EvalResult, wanted: Mapping[str, float]) -> None:
+    """Raise ThresholdError where the last candidate's scores are worse than wanted, with each of them.
+
+    Raises ConfigError for a score that there is not, with the nearest one.
+    """
+    *_, last = result.candidates.values()
+    unknown = [name for name in wanted if name not in last.metrics]
+    if unknown:
+        problems = [_unknown(name, last) for name in unknown]
+        raise ConfigError(f"--fail-under: {len(unknown)} scores that were not measured", problems)
+    problems = [
+        Problem(rule="eval.threshold", message=_said(result, last, name, least), source=last.name, field=name)
+        for name, least in wanted.items()
+        if _worse(result, last.metrics[name], name, least)
+    ]
+    if problems:
+        raise ThresholdError(f"{len(problems)} of {len(wanted)} thresholds are not reached", problems)
+
+
+def _unknown(name: str, last: Candidate) -> Problem:
+    hint = nearest(name, list(last.metrics)) or f"measured: {', '.join(last.metrics)}"
+    return Problem(rule="eval.threshold", message=f"{name!r} was not measured", source="--fail-under", hint=hint)
+
+
+def _worse(result: EvalResult, value: float, name: str, least: float) -> bool:
+    if not math.isfinite(value):
+        return True
+    return value > least if result.higher_is_better(name) is False else value < least
+
+
+def _said(result: EvalResult, last: Candidate, name: str, least: float) -> str:
+    way = "at most" if result.higher_is_better(name) is False else "at least"
+    around = last.estimates[name].interval
+    shown = f" (95 % between {around.low:.4g} and {around.high:.4g})" if around else ""
+    return f"{last.metrics[name]:.4g}{shown}, {way} {least:g} was asked for"
