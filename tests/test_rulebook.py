@@ -47,9 +47,17 @@ WITHOUT_FAMILY = {"template"}
 """Names that vlmtrain's preflight gives and that are in no family."""
 
 NEEDS_A_SERVER = "needs a server that answers so; tested in tests/vlmdata/test_download.py"
+NEEDS_A_PROVIDER = "needs a provider that answers so; tested in tests/vlmdata/description/test_describing.py"
 NO_SAMPLE: Mapping[str, str] = {
     "budget.context": "needs a model with a short context; tested in tests/vlmtrain/test_preflight.py",
     "caption.too_long": "a sample's file is under 20 kB; tested in tests/vlmdata/test_image_folder.py",
+    "describe.blocked": NEEDS_A_PROVIDER,
+    "describe.cut": NEEDS_A_PROVIDER,
+    "describe.failed": NEEDS_A_PROVIDER,
+    "describe.invalid": NEEDS_A_PROVIDER,
+    "describe.location": "needs a provider; tested in tests/vlmdata/description/test_sending.py",
+    "describe.missing": "needs a run that was ended early; tested in tests/vlmdata/description/test_describing.py",
+    "describe.picture": "needs an image that changes meanwhile; tested in tests/vlmdata/description/test_sending.py",
     "folder.name": "not every file system can hold such a name; tested in tests/vlmdata/test_image_folder.py",
     "folder.unreadable": "git keeps no permissions of folders; tested in tests/vlmdata/test_image_folder.py",
     "hub.no_revision": "needs the Hub; tested in tests/vlmdata/test_hub.py",
@@ -65,6 +73,7 @@ NO_SAMPLE: Mapping[str, str] = {
     "network.tls": NEEDS_A_SERVER,
     "network.too_large": NEEDS_A_SERVER,
     "network.unreachable": NEEDS_A_SERVER,
+    "run.row_refused": "needs a model that answers; tested in tests/vlmtrain/test_generate_file.py",
 }
 """Rules about data that no sample shows, each with the reason."""
 

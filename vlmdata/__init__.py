@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from vlmdata.contract import schema
     from vlmdata.dataset import open_dataset as open
     from vlmdata.dataset_page import write_report
+    from vlmdata.describing import describe
     from vlmdata.drafting import draft_recipe
     from vlmdata.drafting_plain import Draft
     from vlmdata.importing import import_dataset
     from vlmdata.ledger import Ledger
     from vlmdata.pipeline import BuildResult, build
+    from vlmdata.prompting import PromptSource, SourcePrompt, render_source
     from vlmdata.recipe import Recipe, load_recipe
     from vlmdata.record import Problem, Rejection
     from vlmdata.rendering import Prompt, render
@@ -33,18 +35,22 @@ _HOMES = {
     "Ledger": "ledger:Ledger",
     "Problem": "record:Problem",
     "Prompt": "rendering:Prompt",
+    "PromptSource": "prompting:PromptSource",
     "Recipe": "recipe:Recipe",
     "Rejection": "record:Rejection",
     "ValidationResult": "validation_result:ValidationResult",
+    "SourcePrompt": "prompting:SourcePrompt",
     "SplitResult": "splitting:SplitResult",
     "build": "pipeline:build",
     "build_shard": "sharing:build_shard",
+    "describe": "describing:describe",
     "draft_recipe": "drafting:draft_recipe",
     "import_dataset": "importing:import_dataset",
     "join": "sharing:join",
     "load_recipe": "recipe:load_recipe",
     "open": "dataset:open_dataset",
     "render": "rendering:render",
+    "render_source": "prompting:render_source",
     "schema": "contract:schema",
     "split": "splitting:split",
     "validate": "validation:validate",
@@ -57,19 +63,23 @@ __all__ = [
     "Ledger",
     "Problem",
     "Prompt",
+    "PromptSource",
     "Recipe",
     "Rejection",
+    "SourcePrompt",
     "SplitResult",
     "ValidationResult",
     "__version__",
     "build",
     "build_shard",
+    "describe",
     "draft_recipe",
     "import_dataset",
     "join",
     "load_recipe",
     "open",
     "render",
+    "render_source",
     "schema",
     "split",
     "validate",

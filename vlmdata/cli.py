@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vlmdata.commands import building, drafting, looking_up, reporting, splitting, validating
+from vlmdata.commands import building, describing, drafting, looking_up, reporting, splitting, validating
 from vlmdata.terminal import exit_code_of, say
 
 app = typer.Typer(
@@ -34,6 +34,7 @@ def root(version: Annotated[bool, typer.Option("--version", help="print the vers
 
 app.command()(drafting.init)
 app.command()(building.build)
+app.command()(describing.describe)
 app.command(name="import")(building.import_)
 app.command()(validating.validate)
 app.command()(reporting.report)

@@ -31,7 +31,16 @@ def scan_key(recipe: Recipe, source: Source) -> str:
         states.append([file.name, found.st_size, found.st_mtime_ns])
     said = [CONTRACT, __version__, BLOCK_ROWS, BLOCK_BYTES, written, str(recipe.folder.resolve()), states]
     said.append(getattr(source, "fingerprint", ""))
+    said.append(_written_for(recipe))
     return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _written_for(recipe: Recipe) -> list[list[Any]]:
+    """The state of the files in which written descriptions stand."""
+    if recipe.describe is None:
+        return []
+    files = [path for path in (recipe.describe.journal, recipe.describe.path) if path is not None and path.is_file()]
+    return [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in files]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,8 @@ import xxhash
 
 from vlmdata.assigning import Assignment
 from vlmdata.confirming import Likeness, usual_distance
-from vlmdata.convert.catalog import column_hint, columns_missing
 from vlmdata.engine import Engine, engine_named
-from vlmdata.errors import BuildRefusedError, OutputError, RecipeError, VlmError
+from vlmdata.errors import BuildRefusedError, OutputError, VlmError
 from vlmdata.gathering import Gathered, Gathering
 from vlmdata.image.folder import ImageReferenceError
 from vlmdata.index import CONVERSATIONS, Index
@@ -27,14 +26,13 @@ from vlmdata.index_rows import IndexRows, Look, find_likeness
 from vlmdata.journal import Journal, scan_key
 from vlmdata.ledger import Ledger
 from vlmdata.linking import KnownLooks
-from vlmdata.opening import reader_of, refuse_missing_roots, refuse_odd_names
+from vlmdata.opening import check_columns, reader_of, refuse_missing_roots, refuse_odd_names
 from vlmdata.progress import Progress, Watch, nobody
 from vlmdata.protocols import Source
 from vlmdata.recipe import Recipe
 from vlmdata.record import Change, Problem, Rejection, rejection_dict, rejection_from
 from vlmdata.reports.build_report import Findings, build_report, size_words, source_name
 from vlmdata.reports.html_report import write_page
-from vlmdata.settings import refuse
 from vlmdata.source import open_source
 from vlmdata.tasks import Job, finished, original
 from vlmdata.write.arrow_files import WrittenFile, file_hash, write_split_metadata, write_splits_file
@@ -43,9 +41,6 @@ from vlmdata.write.manifest import build_log, manifest, write_json
 from vlmdata.write.plan import Plan, plan_shards
 from vlmdata.write.quarantine import Quarantine, read_quarantine
 from vlmdata.write.staging import Stage, staged
-
-WITH_COLUMNS = ("conversations", "multi_image", "mmiu")
-"""Sources that make their own conversations of rows whose keys a recipe may name as tags."""
 
 INFO_BYTES = 200
 """What a dataset holds of each image beside its bytes: name, sha256, size, format, dhash."""
@@ -109,12 +104,33 @@ def build(  # noqa: PLR0913  (what a person may ask of a build, each by its name
     refuse_missing_roots(recipe)
     refuse_odd_names(source)
     chosen = engine_named(engine)
+    if recipe.describe is not None:
+        describe_first(recipe, on_progress or nobody)
     with staged(Path(out), replace=replace) as stage:
         work = begin(recipe, source, stage, workers or os.cpu_count() or 1, on_progress or nobody)
         work.engine = chosen
         with resumable(work):
             work.engine.scan(work.job, work.watch)
             return finish(work)
+
+
+def describe_first(recipe: Recipe, watch: Watch) -> None:
+    """Ask for the descriptions that are missing. Rows that the cap leaves without one are rejected by the scan.
+
+    Raises DescribeStoppedError where the provider gives up, and KeyboardInterrupt where somebody does.
+    """
+    from vlmdata.describe_words import short_text
+    from vlmdata.describing import DescribeStoppedError, describe
+
+    result = describe(recipe, on_progress=watch)
+    if result.requests:
+        watch(Progress(phase="describe", note=short_text(result)))
+    if result.stopped == "interrupted":
+        raise KeyboardInterrupt
+    if result.stopped not in {None, "cost"}:
+        raise DescribeStoppedError(
+            f"descriptions stopped: {result.message}; answers so far are kept, nothing was built"
+        )
 
 
 def begin(recipe: Recipe, source: Source, stage: Stage, workers: int, watch: Watch) -> Build:
@@ -154,23 +170,6 @@ def resumable(work: Build) -> Iterator[None]:
     except (OSError, VlmError, MemoryError, KeyboardInterrupt):
         work.stage.resumable = work.journal.worth_keeping()
         raise
-
-
-def check_columns(recipe: Recipe, source: Source) -> None:
-    """Raise RecipeError for every column that the recipe's templates name and the source has not."""
-    if not recipe.conversations and recipe.source.type not in WITH_COLUMNS:
-        return
-    columns = list(source.columns)
-    problems = [
-        recipe.settings.problem(
-            place,
-            f"the source has no column {name!r}",
-            rule="recipe.unknown_column",
-            hint=column_hint(recipe, name, columns),
-        )
-        for place, name in columns_missing(recipe, columns)
-    ]
-    refuse(recipe.settings.source, problems, RecipeError)
 
 
 def finish(work: Build) -> BuildResult:

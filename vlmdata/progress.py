@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-Phase = Literal["scan", "write"]
+Phase = Literal["scan", "write", "describe"]
 PLAIN_SECONDS = 10.0
 SHOWN_SECONDS = 0.2
 
@@ -24,6 +24,8 @@ class Progress:
     rejected: int = 0
     files: int = 0
     bytes: int = 0
+    answers: int = 0
+    cost: str = ""
     share: float | None = None
     note: str = ""
 
@@ -53,7 +55,11 @@ class Pace:
 
 def words(progress: Progress, seconds: float) -> str:
     """`scan 12,400 rows, 9,800 images (1,020/s), 3 rejected, 41%, about 2 min left`."""
-    if progress.phase == "write":
+    if progress.phase == "describe":
+        speed = f" ({progress.answers / seconds:,.1f}/s)" if seconds > 1 and progress.answers else ""
+        done = f"describe {progress.rows:,} rows, {progress.answers:,} answers{speed}, {progress.rejected:,} rejected"
+        done += f", {progress.cost}" if progress.cost else ""
+    elif progress.phase == "write":
         done = f"write {progress.files:,} files, {progress.bytes / 1e6:,.0f} MB"
     else:
         speed = f" ({progress.images / seconds:,.0f}/s)" if seconds > 1 and progress.images else ""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from vlmdata.record import Change, Conversation, Problem, RawRecord, Rejection, Skip
+from vlmdata.record import Change, Conversation, ImageReference, Origin, Problem, Provenance, RawRecord, Rejection, Skip
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -53,12 +53,36 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogRow:
+    """A row on its way through a recipe with `describe:`: its values after cleaning, and the images it names."""
+
+    id: str
+    origin: Origin
+    values: Mapping[str, Any]
+    images: tuple[ImageReference, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """The text that was written for a row, and who wrote it."""
+
+    text: str
+    provenance: Provenance
+
+
+Describe = Callable[[CatalogRow], Described | tuple[Problem, ...] | None]
+"""From a row to the text that was written for it, or why there is none; None where the row has a text of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
-    """What a build lends a converter: where warnings and changes go, and the image names that a glob finds."""
+    """What a build lends a converter: where warnings and changes go, the image names that a glob finds, and the texts
+    that were written for rows that have none."""
 
     warn: Callable[[Problem], None]
     changed: Callable[[Change], None]
     matching: Callable[[str], Sequence[str]]
+    describe: Describe | None = None
 
 
 class Converter(Protocol):

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from vlmdata.check_files import check_data, layered, recipe_layers, rule_problems
 from vlmdata.check_settings import CheckSettings
 from vlmdata.contract import CONTRACT
+from vlmdata.describe_settings import JOURNAL, DescribeConfig
 from vlmdata.errors import ConfigError, RecipeError
 from vlmdata.pixels import PIXEL_LIMIT
 from vlmdata.questions import benchmark_folder, zip_names
@@ -166,6 +167,7 @@ class Recipe:
     tags: tuple[str, ...] = ()
     split: SplitConfig = field(default_factory=SplitConfig)
     duplicates: Literal["keep", "drop", "reject"] = "keep"
+    describe: DescribeConfig | None = None
     check: CheckSettings = field(default_factory=CheckSettings)
     max_rejected: str | int | float = 0
 
@@ -227,9 +229,17 @@ def _recipe(settings: Settings, folder: Path) -> Recipe:
     conversations = [{**entry, "user": parts_of(entry["user"])} for entry in data.get("conversations", [])]
     plain = {**data, "source": _source(data["source"], folder), "images": images, "conversations": conversations}
     plain["network"] = [] if data.get("network", "none") == "none" else data["network"]
+    if "describe" in data:
+        plain["describe"] = _describe(data["describe"], folder)
     plain["split"] = _split(data.get("split", {"train": 1.0}), folder)
     plain.update(settings=settings, folder=folder, check=layered(recipe_layers(settings, folder)))
     return to_dataclass(Recipe, plain)
+
+
+def _describe(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Its files joined to the recipe's folder. A JSON Schema stays as it is."""
+    joined = {key: str(folder / data[key]) for key in ("path", "journal") if key in data}
+    return {**data, "journal": str(folder / JOURNAL), **joined}
 
 
 def _split(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:

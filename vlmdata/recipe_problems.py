@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from vlmdata.contract import schema as schema_of
+from vlmdata.describe_problems import describe_problems
 from vlmdata.record import Problem
 from vlmdata.settings import Place, Settings, nearest
 from vlmdata.templates import TemplateError, compile_expression, compile_template
@@ -35,6 +36,7 @@ def deeper_problems(settings: Settings) -> list[Problem]:
         *_path_problems(settings),
         *_dialect_problems(settings),
         *_image_place_problems(settings),
+        *describe_problems(settings),
     ]
     found += [*_template_problems(settings), *_split_problems(settings)]
     has_images = bool(data.get("images", {}).get("from"))
@@ -66,7 +68,7 @@ def conversation_problems(settings: Settings) -> Iterator[Problem]:
     source = data.get("source")
     if isinstance(source, dict) and has_own_conversations(source):
         kind = first_source(source)["type"]
-        for key in ("conversations", "clean"):
+        for key in ("conversations", "clean", "describe"):
             if key in data:
                 message = f"source.type {kind!r} makes its own conversations"
                 yield settings.problem((key,), message, rule="recipe.conversations", hint=f"take `{key}` out")
@@ -102,6 +104,7 @@ def _path_problems(settings: Settings) -> Iterator[Problem]:
     source = settings.data["source"]
     places += [(("source", key), source.get(key, "")) for key in ("path", "dataset")]
     places += [(("source", "of", key), source.get("of", {}).get(key, "")) for key in ("path", "dataset")]
+    places += [(("describe", key), settings.data.get("describe", {}).get(key, "")) for key in ("journal", "path")]
     places.append((("split", "earlier"), settings.data.get("split", {}).get("earlier", "")))
     for place, path in places:
         if not can_be_a_path(path):

@@ -26,6 +26,8 @@ FAMILIES: Mapping[str, str] = {
     "contract": "The form of a built dataset",
     "csv": "CSV and TSV files",
     "dataset": "Rows held against each other",
+    "describe": "Texts that a model writes for rows without one",
+    "eval": "Who is asked in an evaluation, and what scores must reach",
     "excel": "Sheets of Excel files",
     "folder": "Folders of images",
     "hub": "Datasets on the Hub",

@@ -28,7 +28,7 @@ from vlmdata.blocks import (
 )
 from vlmdata.conversation_rows import conversation_row
 from vlmdata.image.names import ImageReferenceError
-from vlmdata.protocols import Check, Converter, Tools
+from vlmdata.protocols import Check, Converter, Describe, Tools
 from vlmdata.record import (
     Change,
     Conversation,
@@ -106,7 +106,7 @@ class Scan:
 
     `unique_ids`: whether ids come from a column that the recipe names, so that none may stand twice. `allowance` is how
     many rows the recipe's limit still lets through, where it has one; rows behind are left as they are, since the
-    gathering will skip them.
+    gathering will skip them. `describe` finds the texts that were written for rows without one.
     """
 
     converter: Callable[[Tools], Converter]
@@ -115,6 +115,7 @@ class Scan:
     checks: tuple[Check, ...]
     unique_ids: bool = True
     allowance: int | None = None
+    describe: Describe | None = None
     _row: Row | None = None
     _convert: Converter | None = None
 
@@ -149,7 +150,8 @@ class Scan:
         if self.allowance == 0 and isinstance(entry, RawRecord):
             return row
         if self._convert is None:
-            self._convert = self.converter(Tools(warn=self._warn, changed=self._changed, matching=self.matching))
+            tools = Tools(warn=self._warn, changed=self._changed, matching=self.matching, describe=self.describe)
+            self._convert = self.converter(tools)
         try:
             for made in self._convert(entry) if isinstance(entry, RawRecord) else (entry,):
                 _sort(row, made)
@@ -192,8 +194,11 @@ class Scan:
 
     def _result(self, started: Started, judged: Judged) -> BlockResult:
         batch, places, problems = _batch(list(_conversations(started, judged)))
+        written = _written(started)
         for check in self.checks:
             for place, problem in _checked(check, batch, places):
+                if problem.field.startswith(written.get(place, "-")):
+                    problem = replace(problem, severity="error")  # noqa: PLW2901  (a written text is held to more)
                 problems.setdefault(place, []).append(problem)
         bad = {place: found for place, found in problems.items() if any(p.severity == "error" for p in found)}
         samples: Counter[str] = Counter()
@@ -222,6 +227,12 @@ def _conversations(started: Started, judged: Judged) -> Iterator[dict[str, Any]]
         for made in row.conversations:
             keys = [started.keys[id(reference)] for reference in made.images]
             yield conversation_row(made, keys, shas, entry)
+
+
+def _written(started: Started) -> dict[int, str]:
+    """The conversations whose text was written for the row, by their places, and the field of their answer."""
+    made = (conversation for row in started.rows for conversation in row.conversations)
+    return {place: f"messages[{len(each.messages) - 1}]" for place, each in enumerate(made) if each.provenance}
 
 
 def _sort(row: Row, made: Conversation | Rejection | Skip) -> None:

@@ -18,8 +18,8 @@ from vlmdata.image.names import ImageReferenceError
 from vlmdata.index import Index
 from vlmdata.ledger import Ledger
 from vlmdata.linking import KnownLooks
-from vlmdata.opening import reader_of, refuse_missing_roots, refuse_odd_names
-from vlmdata.pipeline import Build, assign, begin, check_columns, gather
+from vlmdata.opening import check_columns, reader_of, refuse_missing_roots, refuse_odd_names
+from vlmdata.pipeline import Build, assign, begin, gather
 from vlmdata.progress import Watch, nobody
 from vlmdata.protocols import Source
 from vlmdata.recipe import Recipe

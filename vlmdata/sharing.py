@@ -15,8 +15,8 @@ from typing import Literal
 from vlmdata.errors import ConfigError, OutputError
 from vlmdata.image.names import ImageReferenceError
 from vlmdata.journal import Journal, scan_key
-from vlmdata.opening import refuse_missing_roots, refuse_odd_names
-from vlmdata.pipeline import BuildResult, begin, check_columns, finish, planned, report, resumable
+from vlmdata.opening import check_columns, refuse_missing_roots, refuse_odd_names
+from vlmdata.pipeline import BuildResult, begin, finish, planned, report, resumable
 from vlmdata.progress import Watch, nobody
 from vlmdata.recipe import Recipe
 from vlmdata.source import open_source

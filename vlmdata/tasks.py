@@ -8,27 +8,29 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import pyarrow.compute as pc
 
-from vlmdata.blocks import BlockId, BlockResult, ShardEnd, blocks_of
+from vlmdata.blocks import BlockId, BlockResult, ShardEnd, blocks_of, image_key
 from vlmdata.check import checks
 from vlmdata.check_settings import STRUCTURE, CheckSettings
 from vlmdata.convert import converter_for
-from vlmdata.image.verifying import Reader, Verifier, verifying
+from vlmdata.describe_lookup import Verdicts as VerdictsOfRow
+from vlmdata.describe_lookup import lookup
+from vlmdata.image.verifying import Reader, Verified, Verifier, verifying
 from vlmdata.index import Index
 from vlmdata.journal import Journal
 from vlmdata.opening import reader_of
 from vlmdata.progress import SHOWN_SECONDS, Pace, Progress, Watch
 from vlmdata.protocols import Shard
 from vlmdata.recipe import Recipe
-from vlmdata.record import Location
+from vlmdata.record import ImageReference, Location
 from vlmdata.scan import Scan, Started
 from vlmdata.source import open_source
-from vlmdata.unread_images import PartialReader
+from vlmdata.unread_images import UNREAD, PartialReader
 from vlmdata.verdicts import Verdicts
 from vlmdata.write.arrow_files import ReadOriginal, StoredImage, WrittenFile, write_shard
 from vlmdata.write.plan import OutputShard, Plan
@@ -162,16 +164,36 @@ def scan_share(job: Job, share: Share, watch: Watch) -> None:
     settings = replace(job.checks or job.recipe.check, always=STRUCTURE)
     opened = reader_of(job.recipe, spool=journal.spool, earlier=job.earlier, offline=job.offline, settings=settings)
     threads = max(job.workers, DOWNLOADS) if job.recipe.network and not job.offline else job.workers
-    with opened as reader, verifying(_partial(reader, job), threads) as submit:
+    with ExitStack() as stack:
+        reader = stack.enter_context(opened)
+        verdicts = Verdicts(stack.enter_context(verifying(_partial(reader, job), threads)))
         scan = Scan(
             converter=lambda tools: converter_for(job.recipe, tools),
             matching=reader.matching,
-            verdicts=Verdicts(submit),
+            verdicts=verdicts,
             checks=checks(settings),
             unique_ids=job.recipe.id is not None,
             allowance=job.recipe.source.limit,
+            describe=stack.enter_context(lookup(job.recipe, reader, _of_rows(verdicts, reader))),
         )
         ScanTask(job=job, share=share, journal=journal, scan=scan, watch=watch).run()
+
+
+def _of_rows(verdicts: Verdicts, reader: Reader) -> VerdictsOfRow:
+    """What is known of a row's images. One that the job leaves unread is read, since a written text is found by it."""
+
+    def found(images: tuple[ImageReference, ...]) -> list[Verified]:
+        keys = [image_key(reference) for reference in images]
+        for key, reference in zip(keys, images, strict=True):
+            verdicts.ask(key, reference)
+        verdicts.hand_on()
+        answers = [verdicts.answer(key, reference) for key, reference in zip(keys, images, strict=True)]
+        return [
+            reader.verdict(reference) if answer.image is not None and answer.image.info.format == UNREAD else answer
+            for answer, reference in zip(answers, images, strict=True)
+        ]
+
+    return found
 
 
 def _partial(reader: Reader, job: Job) -> Verifier:

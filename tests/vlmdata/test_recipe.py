@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import vlmdata
 from vlmdata.contract import schema
 from vlmdata.conversation_options import ConversationsOptions
+from vlmdata.describe_settings import DescribeConfig, ExampleRows, Limits, Prices, SentPictures
 from vlmdata.errors import ConfigError, RecipeError
 from vlmdata.questions import MultiImageOptions, QuestionColumns
 from vlmdata.recipe import (
@@ -218,6 +219,11 @@ DECLARED = [
     (("images",), ImagesConfig, set(), set(), {"from": "places", "root": "roots"}),
     (("$defs", "image_place"), ImagePlace, set(), set(), {}),
     (("conversations",), ConversationTemplate, set(), set(), {}),
+    (("describe",), DescribeConfig, set(), set(), {}),
+    (("describe", "examples"), ExampleRows, set(), set(), {}),
+    (("describe", "pictures"), SentPictures, set(), set(), {}),
+    (("describe", "limits"), Limits, set(), set(), {}),
+    (("describe", "prices"), Prices, set(), set(), {}),
 ]
 
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from vlmdata.convert.cleaning import cleaned
 from vlmdata.convert.image_references import ImageValueError, place_name, references
-from vlmdata.protocols import Tools
+from vlmdata.protocols import CatalogRow, Described, Tools
 from vlmdata.recipe import ConversationTemplate, Recipe
 from vlmdata.recipe_problems import IMAGES
 from vlmdata.record import (
+    Change,
     Conversation,
     ImageReference,
     Message,
@@ -73,7 +74,11 @@ class CatalogConverter:
         if problems:
             yield Rejection(origin=raw.origin, problems=tuple(problems), row=raw.values)
             return
-        yield from self._conversations(raw, values, images)
+        described = self._described(raw, values, images)
+        if isinstance(described, Rejection):
+            yield described
+        else:
+            yield from self._conversations(raw, values, images, described)
 
     def _known_value(self, value: Any) -> Any:
         return known_value(value, self.recipe.source.nulls)
@@ -146,10 +151,38 @@ class CatalogConverter:
             problem = _problem(raw, "images.repeated", "images", message, "name each image in one place")
             self.tools.warn(replace(problem, severity="warning"))
 
-    def _conversations(
+    def _described(
         self, raw: RawRecord, values: Mapping[str, Any], images: tuple[ImageReference, ...]
+    ) -> Described | Rejection | None:
+        """The text that was written for a row without one, a rejection where there is none, None where none is due."""
+        if self.recipe.describe is None or self.tools.describe is None:
+            return None
+        row = CatalogRow(id=self._row_id(raw, values), origin=raw.origin, values=values, images=images)
+        found = self.tools.describe(row)
+        if isinstance(found, tuple):
+            return Rejection(origin=raw.origin, problems=found, row=raw.values, id=row.id)
+        if found is not None:
+            column = self.recipe.describe.column
+            self.tools.changed(Change(rule="describe.written", field=column, before="", after=found.text))
+        return found
+
+    def _reads_it(self, template: ConversationTemplate) -> bool:
+        """Whether the text that is written for rows stands in a conversation."""
+        column = self.recipe.describe.column if self.recipe.describe is not None else ""
+        texts = [*template.user, template.assistant, template.system or "", *template.tags.values()]
+        named = {name for text in texts for name in compile_template(text).names}
+        return column in {*named, *self.recipe.fields, *self.recipe.tags}
+
+    def _conversations(
+        self,
+        raw: RawRecord,
+        values: Mapping[str, Any],
+        images: tuple[ImageReference, ...],
+        described: Described | None,
     ) -> Iterator[Conversation | Rejection]:
         row_id = self._row_id(raw, values)
+        if described is not None and self.recipe.describe is not None:
+            values = {**values, self.recipe.describe.column: described.text}
         templates = self.recipe.conversations
         for number, template in enumerate(templates):
             name = f"{row_id}/{number}" if len(templates) > 1 else row_id
@@ -162,6 +195,7 @@ class CatalogConverter:
                     group=_text_or(values, self.recipe.group, row_id),
                     tags=self._tags(template, values),
                     fields={column: text for column in self.recipe.fields if (text := as_text(values[column]))},
+                    provenance=described.provenance if described is not None and self._reads_it(template) else None,
                 )
             except TemplateError as error:
                 problem = _problem(raw, "text.template", f"conversations[{number}]", error.message, error.hint)
@@ -277,6 +311,8 @@ def columns_missing(recipe: Recipe, columns: Collection[str]) -> Iterator[tuple[
     for place, name in columns_read(recipe):
         may_be_dotted = place[0] in {"id", "group", "fields", "tags"} or place[:2] == ("images", "from")
         first = name.partition(".")[0]
+        if recipe.describe is not None and recipe.describe.new_column and name == recipe.describe.column:
+            continue
         if name not in columns and not (may_be_dotted and first in columns and not is_text_column(recipe, first)):
             yield place, name
 
@@ -315,6 +351,7 @@ def columns_read(recipe: Recipe) -> Iterator[tuple[tuple[str | int, ...], str]]:
     yield from ((("clean", name), name) for name in recipe.clean)
     for key in ("fields", "tags"):
         yield from (((key, index), name) for index, name in enumerate(getattr(recipe, key)))
+    yield from _columns_described(recipe)
     for index, template in enumerate(recipe.conversations):
         at: tuple[str | int, ...] = ("conversations", index)
         texts = [("assistant", template.assistant), *(("user", text) for text in template.user)]
@@ -322,3 +359,14 @@ def columns_read(recipe: Recipe) -> Iterator[tuple[tuple[str | int, ...], str]]:
         texts += list(template.tags.items())
         for key, text in texts:
             yield from (((*at, key), name) for name in sorted(compile_template(text).names))
+
+
+def _columns_described(recipe: Recipe) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """The columns that `describe` reads and fills."""
+    if recipe.describe is None:
+        return
+    yield ("describe", "column"), recipe.describe.column
+    if recipe.describe.brand is not None:
+        yield ("describe", "brand"), recipe.describe.brand
+    for key, text in (("prompt", recipe.describe.prompt), ("system", recipe.describe.system or "")):
+        yield from ((("describe", key), name) for name in sorted(compile_template(text).names))

@@ -46,6 +46,7 @@ def reasons(choice: Choice, rules: Mapping[str, Sequence[str]]) -> dict[int, tup
         ("longest text", choice.longest.listed()),
         ("shortest answer", choice.shortest.listed()),
         ("smallest image", choice.smallest.listed()),
+        ("written by a model", choice.written.listed()),
         *(("random", rows) for rows in random),
     ]
     chosen: dict[int, list[str]] = {}
@@ -161,7 +162,7 @@ def card(row: Row, pictures: Sequence[Picture]) -> Card:
     tags = named(record.get("tags"))
     language = next((tags[name] for name in LANGUAGE_TAGS if name in tags), "")
     body = conversation(record.get("messages") or [], pictures, language)
-    fields = pairs("Fields", named(record.get("fields")))
+    fields = pairs("Fields", named(record.get("fields"))) + written_by(record)
     return Card(
         title=record.get("id") or f"row {row.number + 1}",
         where=place(record),
@@ -171,6 +172,16 @@ def card(row: Row, pictures: Sequence[Picture]) -> Card:
         tags=tags,
         body=body + fields,
     )
+
+
+def written_by(record: Mapping[str, Any]) -> str:
+    """Which model wrote a record's text, where one did."""
+    provenance = record.get("provenance")
+    if not provenance:
+        return ""
+    said = {"by": provenance.get("description"), "model": provenance.get("model")}
+    said["prompt"] = (provenance.get("prompt_sha256") or "")[:12]
+    return pairs("Written by a model", {name: value for name, value in said.items() if value})
 
 
 def place(record: Mapping[str, Any]) -> str:

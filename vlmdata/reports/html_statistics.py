@@ -18,8 +18,8 @@ from vlmdata.reports.html_counts import Best, Distribution, Numbers, Sizes, Tags
 SLICE_ROWS, SLICE_BYTES = 20_000, 32_000_000
 """Batches are looked at together, up to so many rows and bytes of text."""
 
-COLUMNS = ("id", "messages", "image_info", "group", "tags")
-RANDOM_ROWS, EXTREME_ROWS = 21, 4
+COLUMNS = ("id", "messages", "image_info", "group", "tags", "provenance")
+RANDOM_ROWS, EXTREME_ROWS, WRITTEN_ROWS = 21, 4, 24
 MOST_HASHES = 40_000_000
 """From so many groups and images on, what splits share is not counted, so that memory stays bounded."""
 
@@ -30,13 +30,15 @@ SEED = 0
 class Choice:
     """Which rows are to be seen, by their number in the whole dataset, for one reason each.
 
-    `named` are the rows of wanted ids; `images` say of wanted images in which row they first stand, and at which place.
+    `written` are random ones whose text a model wrote, for a person to read. `named` are the rows of wanted ids;
+    `images` say of wanted images in which row they first stand, and at which place.
     """
 
     random: dict[str, Best] = field(default_factory=dict)
     longest: Best = field(default_factory=lambda: Best(EXTREME_ROWS))
     shortest: Best = field(default_factory=lambda: Best(EXTREME_ROWS))
     smallest: Best = field(default_factory=lambda: Best(EXTREME_ROWS))
+    written: Best = field(default_factory=lambda: Best(WRITTEN_ROWS))
     named: dict[str, int] = field(default_factory=dict)
     images: dict[str, tuple[int, int]] = field(default_factory=dict)
 
@@ -62,6 +64,7 @@ class Statistics:
     held: int = 0
     rows: int = 0
     _random: np.random.Generator = field(default_factory=lambda: np.random.default_rng(SEED))
+    _random_written: np.random.Generator = field(default_factory=lambda: np.random.default_rng(SEED + 1))
 
     def shared_groups(self) -> int | None:
         """How many groups stand in several splits; None where they are too many to count."""
@@ -85,6 +88,7 @@ class Statistics:
         choice.longest.add(-(asked + answered), first)
         choice.shortest.add(answered, first)
         choice.smallest.add(area, first)
+        choice.written.add(self._written(column["provenance"]), first)
         self._named(column["id"], first)
         self.rows += count
         self.splits[split] += count
@@ -143,6 +147,13 @@ class Statistics:
         self.held += len(hashes)
         if self.held <= MOST_HASHES:
             held.setdefault(split, []).append(np.unique(hashes))
+
+    def _written(self, provenance: pa.Array) -> npt.NDArray[np.float64]:
+        """A random number for each row whose text was written by a model, no number for others."""
+        written = np.asarray(pc.is_valid(provenance).to_numpy(zero_copy_only=False), np.bool_)
+        scores = np.full(len(written), np.nan)
+        scores[written] = self._random_written.random(int(written.sum()))
+        return scores
 
     def _named(self, ids: pa.Array, first: int) -> None:
         if self.wanted:

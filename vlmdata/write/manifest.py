@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vlmdata.contract import CONTRACT
+from vlmdata.describe_settings import DescribeConfig
 from vlmdata.ledger import Ledger
 from vlmdata.protocols import Source
 from vlmdata.recipe import Recipe, portable
@@ -26,7 +27,7 @@ def manifest(recipe: Recipe, source: Source, files: Sequence[WrittenFile], ledge
     """
     named = [asdict(file) for file in files]
     digest = hashlib.sha256(json.dumps([CONTRACT, named], sort_keys=True).encode()).hexdigest()
-    return {
+    found = {
         "contract": CONTRACT,
         "vlmdata": __version__,
         "fingerprint": digest,
@@ -37,6 +38,19 @@ def manifest(recipe: Recipe, source: Source, files: Sequence[WrittenFile], ledge
         "files": named,
         "ledger": ledger.as_dict(),
         "recipe": portable(recipe),
+    }
+    if recipe.describe is not None:
+        found["described"] = described_entry(recipe.describe, ledger.changed.get("describe.written", 0))
+    return found
+
+
+def described_entry(config: DescribeConfig, rows: int) -> dict[str, Any]:
+    """Who wrote the texts that rows lacked, asked with what, and how many there are."""
+    return {
+        "provider": config.provider,
+        "model": config.model,
+        "prompt_sha256": config.prompt_sha256,
+        "rows": rows,
     }
 
 

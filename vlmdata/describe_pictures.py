@@ -1,0 +1,60 @@
+"""A row's images as they are sent: small enough to be cheap, in a format that every provider takes, and silent about
+where a photo was taken. The dataset keeps them as they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+
+from vlmdata.describe_settings import SentPictures
+from vlmdata.description.provider import Picture
+from vlmdata.description.runner import NotSentError
+from vlmdata.image.inspecting import examine
+from vlmdata.image.names import ImageReferenceError
+from vlmdata.image.treating import treat
+from vlmdata.image.verifying import Reader
+from vlmdata.pixels import PixelError
+from vlmdata.recipe import Convert, ImagesConfig, Resize
+from vlmdata.record import ImageInfo, ImageReference
+
+MIMES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
+"""What all providers take; other formats are sent as PNG, with nothing lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Makes images ready to be sent."""
+
+    reader: Reader
+    config: SentPictures
+
+    def picture(self, reference: ImageReference) -> Picture:
+        """An image as it is sent. Raises NotSentError."""
+        try:
+            return self._picture(self.reader.read(reference))
+        except (ImageReferenceError, PixelError) as error:
+            if isinstance(error, ImageReferenceError) and error.rule == "images.metadata":
+                raise NotSentError("location", error.message) from None
+            raise NotSentError("picture", error.message) from None
+
+    def _picture(self, data: bytes) -> Picture:
+        limit = self.reader.images.pixel_limit
+        examined = examine(data, verify="header", pixel_limit=limit)
+        if self.config.location == "refuse" and "gps" in examined.traits:
+            raise NotSentError("location", "")
+        sent = treat(data, examined, self._asked_for(examined.image.info.format))
+        return Picture(data=sent.data, mime=MIMES[sent.examined.image.info.format])
+
+    def _asked_for(self, image_format: str) -> ImagesConfig:
+        return ImagesConfig(
+            pixel_limit=self.reader.images.pixel_limit,
+            metadata="strip_location",
+            resize=Resize(max_pixels=self.config.max_pixels) if self.config.max_pixels else None,
+            convert=None if image_format in MIMES else Convert(format="PNG"),
+        )
+
+    def size(self, info: ImageInfo) -> tuple[int, int]:
+        """About how large an image is sent, without reading it."""
+        most = self.config.max_pixels or info.width * info.height
+        share = min(sqrt(most / max(info.width * info.height, 1)), 1.0)
+        return max(1, round(info.width * share)), max(1, round(info.height * share))

@@ -1,0 +1,1 @@
+"""Descriptions that a model, or a person, writes for the rows that have none."""
