@@ -102,6 +102,11 @@ class LazyProvider:
         assert hasattr(found, "submit")
         return found  # type: ignore[return-value]
 
+    @property
+    def notice(self) -> str:
+        """What a person is to know of a provider that was opened, if anything."""
+        return str(getattr(self._provider, "notice", ""))
+
     async def close(self) -> None:
         """Let go of connections, where there are any."""
         if self._provider is not None:

@@ -74,6 +74,8 @@ def run_text(result: DescribeResult, recipe: str) -> str:
     if tally.repaired:
         lines.append(_line("repaired", f"{tally.repaired:,} asked once more, since the first answer had not the form"))
     lines += _cost_lines(result)
+    if result.notice:
+        lines.append(_line("provider", result.notice))
     if result.damaged:
         lines.append(_line("journal", f"{result.damaged:,} damaged lines; their rows count as not asked"))
     if result.stopped is not None:
@@ -90,7 +92,8 @@ def short_text(result: DescribeResult) -> str:
     said = f"asked for {tally.asked:,} descriptions with {result.requests:,} requests"
     if result.prices is not None:
         said += f" for {money(tally.spent + result.lost, result.prices)}"
-    return said + (f"; {STOPPED[result.stopped]}: {result.message}" if result.stopped is not None else "")
+    said += f"; {STOPPED[result.stopped]}: {result.message}" if result.stopped is not None else ""
+    return said + (f"; {result.notice}" if result.notice else "")
 
 
 def _line(label: str, words: str) -> str:

@@ -44,7 +44,8 @@ class DescribeStoppedError(VlmError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DescribeResult:
     """What a run has come to. `stopped` says why it ended early, if it did; `spent` is all that the journal
-    has cost so far, `lost` the most that this run has paid for answers that never came."""
+    has cost so far, `lost` the most that this run has paid for answers that never came; `notice` is what a person is
+    to know of the provider."""
 
     tally: Tally
     requests: int
@@ -57,6 +58,7 @@ class DescribeResult:
     damaged: int
     stopped: StopKind | None = None
     message: str = ""
+    notice: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +210,8 @@ class _Run:
             await runner.run()
         finally:
             await provider.close()
-        return self._result(runner.tally, asker)
+            await asker.let_go()
+        return replace(self._result(runner.tally, asker), notice=provider.notice)
 
     def _said(self, tally: Tally) -> None:
         if self.pace.due():

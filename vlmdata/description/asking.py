@@ -12,7 +12,7 @@ from typing import Literal
 
 from vlmdata.describe_settings import DescribeConfig
 from vlmdata.description.asks import CHARACTERS_PER_TOKEN, Tokens, repair_of
-from vlmdata.description.journal import Ended, Entry, GroupCommit, Loss
+from vlmdata.description.journal import Ended, Entry, GroupCommit, Held, Loss
 from vlmdata.description.limits import Bucket, Clock, Gate, backoff
 from vlmdata.description.money import NOUGHT, Purse, Tariff, most_output
 from vlmdata.description.provider import Ask, Fault, FaultKind, Provider, Reply, Usage
@@ -176,7 +176,14 @@ class Asker:
             self.halt("cost", f"the next request may cost {amount:.6f}, and {self.purse.left:.6f} is left of the cap")
         elif self.halt:
             await self.purse.settle(amount, NOUGHT)
+        elif self.purse.reserved > self.journal.journal.held:
+            await self.journal.append(Held(held=self.purse.reserved))
         return not self.halt
+
+    async def let_go(self) -> None:
+        """At the end of a run, put down what is still under way: nothing, unless it was ended at once."""
+        if self.journal.journal.held:
+            await self.journal.append(Held(held=self.purse.reserved))
 
     def _answered(self, reply: Reply, tokens: Tokens) -> None:
         self.gate.answered()

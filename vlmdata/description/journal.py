@@ -73,7 +73,17 @@ class Loss:
     row: str = ""
 
 
-Line = Entry | BatchJob | Loss
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """The most that all requests under way may cost, put down before they are sent; nothing at a clean end.
+
+    What is under way at a kill is paid for, and no answer says so: the next run counts it as lost.
+    """
+
+    held: Decimal
+
+
+Line = Entry | BatchJob | Loss | Held
 
 
 def line_of(entry: Line) -> bytes:
@@ -81,7 +91,7 @@ def line_of(entry: Line) -> bytes:
     said = {key: value for key, value in asdict(entry).items() if value not in ("", None)}
     if isinstance(entry, Entry):
         said["usage"] = {key: value for key, value in said["usage"].items() if value}
-    said |= {key: str(said[key]) for key in ("cost", "reserved", "lost") if key in said}
+    said |= {key: str(said[key]) for key in ("cost", "reserved", "lost", "held") if key in said}
     return json.dumps(said, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
 
 
@@ -93,6 +103,8 @@ def entry_from(line: bytes) -> Line:
             return BatchJob(**{**said, "keys": tuple(said["keys"]), "reserved": Decimal(said["reserved"])})
         if "lost" in said:
             return Loss(**{**said, "lost": Decimal(said["lost"])})
+        if "held" in said:
+            return Held(held=Decimal(said["held"]))
         said["cost"] = Decimal(said["cost"])
         entry = Entry(**{**said, "usage": Usage(**said["usage"])})
         bytes.fromhex(entry.key)
@@ -105,11 +117,13 @@ def entry_from(line: bytes) -> Line:
 class Journal:
     """The answers by their keys. Only places in the file are held in memory, about 130 bytes for each.
 
-    `spent` is what all its lines cost together, with what was lost; `damaged` counts lines that can't be read.
+    `spent` is what all its lines cost together, with what was lost; `held` is what requests under way may cost;
+    `damaged` counts lines that can't be read.
     """
 
     path: Path
     spent: Decimal = NOUGHT
+    held: Decimal = NOUGHT
     damaged: int = 0
     jobs: dict[str, BatchJob] = field(default_factory=dict)
     _job_places: dict[str, int] = field(default_factory=dict)
@@ -159,6 +173,9 @@ class Journal:
     def _note(self, entry: Line, place: int) -> None:
         if isinstance(entry, Loss):
             self.spent += entry.lost
+            return
+        if isinstance(entry, Held):
+            self.held = entry.held
             return
         if isinstance(entry, BatchJob):
             self.jobs[entry.job] = entry
@@ -240,6 +257,8 @@ def _begun(path: Path, file: BinaryIO) -> Journal:
         file.flush()
         os.fsync(file.fileno())
         journal._end = len(HEADER)
+    if journal.held:
+        journal.write([Loss(lost=journal.held), Held(held=NOUGHT)])
     return journal
 
 

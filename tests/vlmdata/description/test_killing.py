@@ -68,6 +68,26 @@ def test_killed_at_random_moments_the_dataset_is_that_of_an_unbroken_run(
     assert bytes_of(vlmdata.build(recipe, tmp_path / "whole").path) == bytes_of(broken.path)
 
 
+def test_the_cap_holds_over_kills(catalog: Catalog) -> None:
+    """What was under way at a kill is on the bill, though no answer came: the next run counts it as lost."""
+    catalog.write(400)
+    cap = 0.02
+    catalog.recipe(limits={"concurrency": 8}, prices=PRICES, max_cost=cap)
+    chance = random.Random(3)
+    with GeminiServer() as server:
+        for _ in range(5):
+            process = started(catalog, server)
+            wait_for(server, server.number + chance.randrange(2, 9), process)
+            process.kill()
+            process.communicate()
+        process = started(catalog, server)
+        out, _ = process.communicate(timeout=120)
+        assert process.returncode == 1
+        assert "of at most 0.0200 USD" in out
+        bill = (server.tokens["input"] * PRICES["input"] + server.tokens["output"] * PRICES["output"]) / 1_000_000
+        assert cap / 4 < bill <= cap
+
+
 def test_ctrl_c_finishes_what_is_on_its_way_and_keeps_it(catalog: Catalog) -> None:
     catalog.write(120)
     catalog.recipe(limits={"concurrency": 3})
