@@ -217,9 +217,9 @@ def _explain(settings: Settings, error: ValidationError) -> Iterator[Problem]:
     if error.validator in {"oneOf", "anyOf"} and error.context:
         yield from _explain_choice(settings, error)
     elif error.validator == "additionalProperties":
-        known = list(schema.get("properties", {}))
+        known, elsewhere = list(schema.get("properties", {})), schema.get("x-elsewhere", {})
         for key in sorted(set(map(str, found)) - set(known)):
-            hint = nearest(key, known) or f"known here: {_listed(known)}"
+            hint = elsewhere.get(key) or nearest(key, known) or f"known here: {_listed(known)}"
             yield settings.problem((*place, key), f"unknown key {key!r};", rule="settings.unknown_key", hint=hint)
     elif error.validator == "required":
         for key in wanted:
