@@ -6,6 +6,7 @@ Nothing of this is kept: with another `answer`, `language` or rule the same entr
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,6 +20,7 @@ from vlmdata.record import Problem
 from vlmdata.templates import TemplateError, compile_template, holds_marks
 
 SHOWN = 120
+HALF = re.compile(r"[\ud800-\udfff]")
 ENDINGS: Mapping[Ended, tuple[str, str, str]] = {
     "length": ("describe.cut", "the answer was cut off", "raise describe.max_output_tokens"),
     "blocked": ("describe.blocked", "the provider blocked the answer", "set describe.safety, or write it by hand"),
@@ -95,6 +97,9 @@ class Judge:
             return self._rejected(Problem(rule="describe.answer", message=message, hint=error.hint))
         if not text:
             return self._rejected(Problem(rule="describe.empty", message="the text is empty", hint=ENDINGS["empty"][2]))
+        if not text.isascii() and HALF.search(text):
+            message = "the text holds half of a surrogate pair, which is no character"
+            return self._rejected(Problem(rule="text.surrogate", message=message, hint="ask again with --retry-failed"))
         found = tuple(self._placed(each) for each in self.quality.problems(text, values))
         return Verdict(text=text, problems=found)
 

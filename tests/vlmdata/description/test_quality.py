@@ -48,6 +48,7 @@ def test_a_plain_description_is_accepted(text: str) -> None:
         (f"{ENGLISH} As if you stood in a shop, in at most two sentences.", "describe.prompt_leak"),
         (f"{ENGLISH} It was made by Ashby.", "describe.other_brand"),
         (f"{ENGLISH} Find it at https://chairs.example.org/oak", "text.link"),
+        (f"{ENGLISH} \ud83d", "text.surrogate"),
     ],
 )
 def test_a_text_that_is_no_description_is_rejected_by_name(text: str, rule: str) -> None:
