@@ -64,6 +64,11 @@ def callbacks(settings: TrainConfig, stopping: Stopping, tell: Progress | None, 
             """Where this process began to count."""
             self._started, self._first, self._tokens = time.monotonic(), state.global_step, rate()
 
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+            """The last step is told too, also where a training is shorter than the way to the next line."""
+            if state.global_step >= state.max_steps:
+                control.should_log = True
+
         def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
             """Tell the loss, the place, the speed and the time left."""
             logs = kwargs.get("logs") or {}

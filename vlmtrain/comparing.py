@@ -189,7 +189,7 @@ def _test(name: str, pair: Pair, delta: float) -> tuple[str, float]:
     sides = [(pair.before.rows[index].get(name), pair.after.rows[index].get(name)) for index in rows]
     if len(rows) == pair.groups_of(name) and all(was in (0, 1) and now in (0, 1) for was, now in sides):
         return "mcnemar", mcnemar_p(sides.count((0, 1)), sides.count((1, 0)))
-    return "permutation", permutation_p(delta, pair.tossed(name))
+    return "permutation", permutation_p(delta, pair.tossed(name), every=pair.every)
 
 
 def _verdict(delta: float, higher_is_better: bool | None) -> Verdict:

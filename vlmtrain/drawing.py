@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from vlmtrain.intervals import Chance, Interval, by_group, draws, percentiles, tossed
+from vlmtrain.intervals import Chance, Interval, by_group, draws, enumerated, percentiles, tossed
 from vlmtrain.scoring import Table
 
 if TYPE_CHECKING:
@@ -81,6 +81,11 @@ class Pair:
         place, value = self._places[name], self.after.columns[name].value
         before, after = self._drawn
         return percentiles(value(after[:, place]) - value(before[:, place]), self.groups_of(name), self.chance)
+
+    @property
+    def every(self) -> bool:
+        """Whether `tossed` holds every outcome there is."""
+        return enumerated(len(set(self._groups)), self.chance)
 
     def tossed(self, name: str) -> np.ndarray:
         """The differences that come about by chance alone."""

@@ -117,8 +117,10 @@ def evaluate_answers(
     found = find_metrics(metrics)
     heard = {}
     for name, place in _as_text(candidates).items():
-        answers = read_given(Path(place), rows)
-        heard[name] = evaluate_candidate(name, answered_rows(rows, answers), found, answers, slices=slices)
+        answers, strays = read_given(Path(place), rows)
+        heard[name] = evaluate_candidate(
+            name, answered_rows(rows, answers), found, answers, slices=slices, about={"of_no_row": strays}
+        )
     bare = rows.remove_columns("images") if hasattr(rows, "remove_columns") else rows
     tags = None if slices is None else tuple(slices)
     return result_of(bare, heard, found, slice_tags=tags, chance=chance)

@@ -111,14 +111,15 @@ class Alone:
 class EvalResult:
     """An evaluation: every candidate on the same rows, each compared with the first.
 
-    `reference` holds the scores that the reference answers themselves get, the most that can be asked for. `setup` says
-    what was measured and how (dataset, model, settings, versions); `timing` how long it took, in seconds. `rows` are
-    without pixels.
+    `correct` is the score that says whether an answer is right, where there is one. `reference` holds the scores that
+    the reference answers themselves get, the most that can be asked for. `setup` says what was measured and how
+    (dataset, model, settings, versions); `timing` how long it took, in seconds. `rows` are without pixels.
     """
 
     rows: Sequence[Row]
     metrics: tuple[MetricInfo, ...]
     candidates: Mapping[str, Candidate]
+    correct: str | None = None
     comparisons: tuple[Comparison, ...] = ()
     reference: Scores = field(default_factory=dict)
     controls: tuple[Control, ...] = ()
@@ -129,12 +130,6 @@ class EvalResult:
     slice_tags: tuple[str, ...] | None = None
     chance: Chance = field(default_factory=Chance)
     path: Path | None = None
-
-    @property
-    def correct(self) -> str | None:
-        """The score that says whether an answer is right, where there is one."""
-        *_, last = self.candidates.values()
-        return correctness(last.table)
 
     def compare(self, before: str, after: str) -> Comparison:
         """What changed from one candidate to another. Raises KeyError for a name that is none."""
@@ -172,6 +167,7 @@ def result_of(  # noqa: PLR0913  (what an evaluation is made of, each by its nam
         rows=rows,
         metrics=describe(metrics),
         candidates=dict(candidates),
+        correct=correctness(first.table),
         comparisons=tuple(compared),
         reference=reference_scores(first.answered, metrics),
         controls=tuple(controls),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vlmtrain.verdict import Finding, called, capital, helped, how_good, main_comparison, where
+from vlmtrain.score_words import figure, plural, score_words
+from vlmtrain.verdict import Finding, called, capital, headline, helped, how_good, main_comparison, where
 from vlmtrain.verdict_images import looks
 
 if TYPE_CHECKING:
-    from vlmtrain.evaluation import EvalResult
+    from vlmtrain.evaluation import Candidate, EvalResult
 
 
 def findings(result: EvalResult) -> tuple[Finding, ...]:
@@ -18,13 +19,25 @@ def findings(result: EvalResult) -> tuple[Finding, ...]:
     return (*first, looks(result))
 
 
+def _without(result: EvalResult, candidate: Candidate) -> str:
+    """The main score without the rows that a candidate could not take."""
+    score = headline(result)
+    if score is None or score not in candidate.metrics_taken:
+        return ""
+    return f" Without them: {score_words(score)} {figure(score, candidate.metrics_taken[score])}."
+
+
 def warnings(result: EvalResult) -> list[str]:
     """What must be known before a figure is believed: rows that failed, answers cut, answers that hang on the batch."""
     said = []
     for each in result.candidates.values():
         total, who = len(each.answered), called(each.name)
         if each.failed:
-            said.append(f"{capital(who)} could not take {len(each.failed):,} of {total:,} rows; each counts as wrong.")
+            what = "has no answer to" if each.kind == "answers" else "could not take"
+            counted = f"{capital(who)} {what} {len(each.failed):,} of {total:,} rows; each counts as wrong."
+            said.append(counted + _without(result, each))
+        if strays := each.about.get("of_no_row"):
+            said.append(f"{plural(strays, 'answer')} of {who} {'belongs' if strays == 1 else 'belong'} to no row.")
         if each.cut:
             said.append(f"{len(each.cut):,} of {total:,} answers of {who} were cut at max_new_tokens.")
     for alone in result.alone:

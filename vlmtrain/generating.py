@@ -20,7 +20,7 @@ from vlmtrain.errors import RunError
 from vlmtrain.generation import Answer, Work, share_of_answers
 from vlmtrain.locking import alone_in
 from vlmtrain.publishing import stage_of
-from vlmtrain.trained import Trained, find_trained, load_trained
+from vlmtrain.trained import Trained, load_trained, trained_or_base
 
 if TYPE_CHECKING:
     from vlmdata import PromptSource
@@ -80,7 +80,7 @@ def generate(
     asked = [*rows_by_id(config, ids), *new_rows(config, rows)]
     if not asked:
         raise RunError("nothing is asked: name an id, or give images and fields")
-    found = None if base else find_trained(config)
+    found = trained_or_base(config, base=base)
     asker = Asker.of(load_trained(config, found), config, on_progress)
     return asker.answers(asked, found.kind if found else "base")
 
@@ -157,7 +157,7 @@ def _source(config: RunConfig, rows: NewRows) -> PromptSource:
 def _model_of(config: RunConfig, *, base: bool, merged: Path | str | None) -> tuple[RunConfig, Trained | None]:
     """The run as its model is loaded, and what is put on its base or stands in for it."""
     if merged is None:
-        return config, None if base else find_trained(config)
+        return config, trained_or_base(config, base=base)
     folder = Path(merged)
     if base:
         raise RunError("a merged model holds its adapter; leave out --merged to ask the base")

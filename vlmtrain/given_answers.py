@@ -16,8 +16,10 @@ TEXT_KEYS = ("text", "prediction", "answer", "response")
 MOST_SHOWN = 20
 
 
-def read_given(place: Path, rows: Any) -> list[Answer]:
-    """The answer to each row, in the rows' order. Raises RunError with every line that can't be read.
+def read_given(place: Path, rows: Any) -> tuple[list[Answer], int]:
+    """The answer to each row, in the rows' order, and how many answers belong to no row.
+
+    Raises RunError with every line that can't be read.
 
     A row that is not answered has `failed`, and counts as wrong. A folder stands for the last candidate of the
     evaluation in it.
@@ -39,9 +41,11 @@ def read_given(place: Path, rows: Any) -> list[Answer]:
         message = f"answers none of the {len(wanted):,} rows; the first row is {wanted[0]!r}"
         problems.append(Problem(rule="eval.answers", message=message, source=str(file)))
     if problems:
-        raise RunError(f"{file}: {len(problems):,} problems", problems[:MOST_SHOWN])
+        count = "1 problem" if len(problems) == 1 else f"{len(problems):,} problems"
+        raise RunError(f"{file}: {count}", problems[:MOST_SHOWN])
     missing = f"no answer in {file.name}"
-    return [known.get(name) or Answer(id=name, text="", tokens=0, failed=missing) for name in wanted]
+    answers = [known.get(name) or Answer(id=name, text="", tokens=0, failed=missing) for name in wanted]
+    return answers, len(known.keys() - set(wanted))
 
 
 def _predictions(folder: Path) -> Path:

@@ -151,7 +151,7 @@ def _elsewhere(questions: Questions, spec: CandidateSpec) -> Candidate:
     """A candidate that is not loaded here: answers from a file, or from an endpoint."""
     about: dict[str, Any] = {"place": Path(spec.place).name if spec.kind == "answers" else spec.place}
     if spec.kind == "answers":
-        answers = read_given(Path(spec.place), questions.rows)
+        answers, about["of_no_row"] = read_given(Path(spec.place), questions.rows)
     else:
         answers = _from_endpoint(questions, spec)
     return evaluate_candidate(

@@ -113,13 +113,18 @@ def student_t(share: float, freedom: int) -> float:
 def tossed(before: np.ndarray, after: np.ndarray, chance: Chance) -> np.ndarray:
     """Sums over all groups [resamples, K] where each group's candidates are swapped by the toss of a coin.
 
-    Both are sums [groups, K] of the same groups. The other candidate's are what is left of the sums of both.
+    Both are sums [groups, K] of the same groups. The other candidate's are what is left of the sums of both. Of few
+    groups every outcome is there once.
     """
     import numpy as np
 
     random = np.random.default_rng(chance.seed)
     with np.errstate(invalid="ignore"):
         change = after - before
+        if enumerated(len(before), chance):
+            coins = np.arange(2 ** len(before))[:, None] >> np.arange(len(before)) & 1
+            every: np.ndarray = before.sum(axis=0) + coins @ change
+            return every
     parts, at_once = [], max(1, CHUNK // len(before))
     for start in range(0, chance.resamples, at_once):
         coins = random.integers(0, 2, (min(at_once, chance.resamples - start), len(before)))
@@ -128,12 +133,20 @@ def tossed(before: np.ndarray, after: np.ndarray, chance: Chance) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def permutation_p(seen: float, found: np.ndarray) -> float:
-    """How often a difference at least as large as the one seen comes about by tossing: (hits + 1) / (tosses + 1)."""
+def enumerated(groups: int, chance: Chance) -> bool:
+    """Whether there are so few groups that every outcome of a coin for each can be looked at."""
+    return bool(2**groups <= chance.resamples)
+
+
+def permutation_p(seen: float, found: np.ndarray, *, every: bool = False) -> float:
+    """How often a difference at least as large as the one seen comes about by tossing.
+
+    Of every outcome there is (`every`) it is their share, else (hits + 1) / (tosses + 1).
+    """
     import numpy as np
 
     hits = int((np.abs(found) >= abs(seen) - 1e-12).sum())
-    return (hits + 1) / (len(found) + 1)
+    return hits / len(found) if every else (hits + 1) / (len(found) + 1)
 
 
 def mcnemar_p(fixed: int, broken: int) -> float:

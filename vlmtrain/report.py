@@ -13,7 +13,18 @@ from rich.text import Text
 from vlmtrain.findings import findings, warnings
 from vlmtrain.judge.words import judge_lines, judge_warnings
 from vlmtrain.score_words import around, chance_words, change_words, difference, field_of, figure, plural
-from vlmtrain.verdict import Finding, Tone, changed_places, headline, helped, holding, main_comparison, where
+from vlmtrain.verdict import (
+    Finding,
+    Tone,
+    changed_places,
+    headline,
+    helped,
+    holding,
+    main_comparison,
+    sure_scores,
+    verdict_words,
+    where,
+)
 
 if TYPE_CHECKING:
     from vlmtrain.comparing import Comparison
@@ -90,10 +101,11 @@ def _scores(result: EvalResult, comparison: Comparison | None = None) -> Rendera
         "score", *names, "reference", f"{comparison.after} less {comparison.before}" if comparison else "", ""
     )
     scores = _score_names(result)
+    sure = sure_scores(result, comparison) if comparison else set()
     for score in scores[:MOST_SCORES]:
         shown = [Text(figure(score, result.candidates[name].metrics.get(score))) for name in names]
         reference = Text(figure(score, result.reference.get(score)), style="dim")
-        table.add_row(Text(score), *shown, reference, *_change(score, comparison))
+        table.add_row(Text(score), *shown, reference, *_change(score, comparison, sure=score in sure))
     if len(scores) > MOST_SCORES:
         table.add_row(Text(f"… {len(scores) - MOST_SCORES:,} more in results.json", style="dim"))
     return Group(table, Text(""), _each(result)) if len(result.comparisons) > 1 else table
@@ -104,9 +116,10 @@ def _each(result: EvalResult) -> Table:
     score = headline(result) or ""
     table = _table(score, "", f"less {next(iter(result.candidates))}", "")
     compared = {each.after: each for each in result.comparisons}
+    sure = holding({name: each.changes[score] for name, each in compared.items() if score in each.changes})
     for name in list(result.candidates)[:MOST_CANDIDATES]:
         value = Text(figure(score, result.candidates[name].metrics.get(score)))
-        table.add_row(Text(name), value, *_change(score, compared.get(name)))
+        table.add_row(Text(name), value, *_change(score, compared.get(name), sure=name in sure))
     if len(result.candidates) > MOST_CANDIDATES:
         table.add_row(Text(f"… {len(result.candidates) - MOST_CANDIDATES:,} more in results.json", style="dim"))
     return table
@@ -127,14 +140,14 @@ def _score_names(result: EvalResult) -> list[str]:
     return sorted(names, key=lambda name: name != main)
 
 
-def _change(score: str, comparison: Comparison | None) -> tuple[Text, ...]:
+def _change(score: str, comparison: Comparison | None, *, sure: bool) -> tuple[Text, ...]:
     change = comparison.changes.get(score) if comparison else None
     if change is None:
         return ()
-    sure = around(score, change.interval, signed=True)
-    told = f"{difference(score, change.delta)}{f' ({sure})' if sure else ''}"
-    colour = {"better": "green", "worse": "red"}.get(change.verdict, "dim")
-    return Text(told), Text(change.verdict, style=colour)
+    reach = around(score, change.interval, signed=True)
+    told = f"{difference(score, change.delta)}{f' ({reach})' if reach else ''}"
+    colour = {"better": "green", "worse": "red"}.get(change.verdict if sure else "", "dim")
+    return Text(told), Text(verdict_words(change, sure=sure), style=colour)
 
 
 def _changed(result: EvalResult, comparison: Comparison) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from vlmtrain.metric import Answered
@@ -161,12 +161,21 @@ PREFERRED = ("multiple_choice", "label", "numeric", "json_fields", "attribute_re
 """What says best whether an answer is right, first of all where rows have it. A metric from outside comes before."""
 
 
+HALF = 0.5
+
+
 def correctness(table: Table) -> str | None:
-    """The score by which a row counts as right or wrong: a metric's `correct`, where most rows have it."""
+    """The score by which a row counts as right or wrong: a metric's `correct`, where most rows have it.
+
+    The references themselves must be right by it, more often than not: else it asks for what they do not say.
+    """
+    told = [replace(row, prediction=row.reference, failed=None) for row in table.answered]
     known = {metric.name: getattr(metric, "correct", None) for metric in table.metrics}
     order = [name for name in known if name not in PREFERRED] + [name for name in PREFERRED if name in known]
     for name in order:
         score = known[name]
         if score and 2 * sum(score in row for row in table.rows) > len(table.rows):
-            return str(score)
+            (metric,) = [metric for metric in table.metrics if metric.name == name]
+            if scores_of(told, [metric]).get(score, 0.0) >= HALF:
+                return str(score)
     return None

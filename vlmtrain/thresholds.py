@@ -23,8 +23,26 @@ def thresholds(given: Sequence[str]) -> dict[str, float]:
             message = f"{each!r}: expected METRIC=VALUE with a number, such as chrf=60"
             problems.append(Problem(rule="eval.threshold", message=message, source="--fail-under"))
     if problems:
-        raise ConfigError(f"{len(problems)} thresholds can't be read", problems)
+        raise ConfigError("--fail-under can't be read", problems)
     return found
+
+
+def refuse_unmeasured(wanted: Mapping[str, float], metrics: Sequence[str]) -> None:
+    """Raise ConfigError, before anything is asked, for a score that none of these metrics has."""
+    if any(":" in name for name in metrics):
+        return  # whoever comes from outside may call its scores as it likes
+    unknown = [name for name in wanted if name.partition(".")[0] not in metrics]
+    if unknown:
+        problems = [
+            Problem(
+                rule="eval.threshold",
+                message=f"{name!r} is a score of none of the metrics",
+                source="--fail-under",
+                hint=nearest(name, list(metrics)) or f"they are {', '.join(metrics)}",
+            )
+            for name in unknown
+        ]
+        raise ConfigError("--fail-under names what is not measured", problems)
 
 
 def require(result: EvalResult, wanted: Mapping[str, float]) -> None:
@@ -36,14 +54,14 @@ def require(result: EvalResult, wanted: Mapping[str, float]) -> None:
     unknown = [name for name in wanted if name not in last.metrics]
     if unknown:
         problems = [_unknown(name, last) for name in unknown]
-        raise ConfigError(f"--fail-under: {len(unknown)} scores that were not measured", problems)
+        raise ConfigError("--fail-under names what was not measured", problems)
     problems = [
         Problem(rule="eval.threshold", message=_said(result, last, name, least), source=last.name, field=name)
         for name, least in wanted.items()
         if _worse(result, last.metrics[name], name, least)
     ]
     if problems:
-        raise ThresholdError(f"{len(problems)} of {len(wanted)} thresholds are not reached", problems)
+        raise ThresholdError(f"not reached: {len(problems)} of the {len(wanted)} that --fail-under asks for", problems)
 
 
 def _unknown(name: str, last: Candidate) -> Problem:

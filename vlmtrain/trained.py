@@ -46,6 +46,16 @@ def require_trained(config: RunConfig) -> Trained:
     return found
 
 
+def trained_or_base(config: RunConfig, *, base: bool) -> Trained | None:
+    """What a run answers with: what it trained, or None for its base, where that is asked or nothing is trained.
+
+    Raises RunError for a run that is to be trained and was not: its base would answer in the place of the adapter.
+    """
+    if base:
+        return None
+    return require_trained(config) if config.train else find_trained(config)
+
+
 def load_trained(config: RunConfig, found: Trained | None) -> LoadedModel:
     """The base with its adapter, the model that was trained whole, or for None the base. Raises ModelError."""
     if found is None:

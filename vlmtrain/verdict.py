@@ -52,11 +52,14 @@ def headline(result: EvalResult) -> str | None:
 
     Where no candidate has a single right answer that score can show nothing, and the next one is taken.
     """
-    names = list(dict.fromkeys(name for each in result.candidates.values() for name in each.metrics))
+    compared = main_comparison(result)
+    asked = (compared.before, compared.after) if compared else tuple(result.candidates)
+    sides = [result.candidates[name] for name in asked]
+    names = list(dict.fromkeys(name for each in sides for name in each.metrics))
     right = [result.correct] if result.correct in names else []
     order = [*right, *(name for name in names if name not in right)]
     sided = [name for name in order if name is not None and result.higher_is_better(name) is not None]
-    moving = [name for name in sided if any(each.metrics.get(name) for each in result.candidates.values())]
+    moving = [name for name in sided if any(each.metrics.get(name) for each in sides)]
     return next(iter([*moving, *sided]), None)
 
 
@@ -73,6 +76,18 @@ def holding(changes: Mapping[str, Change]) -> dict[str, Change]:
         for name, change in changes.items()
         if change.verdict != NOTHING and change.p is not None and change.p * looked < LEVEL
     }
+
+
+def sure_scores(result: EvalResult, comparison: Comparison) -> set[str]:
+    """The scores whose change is told as it is: the main one, chosen beforehand, and of the others those that hold."""
+    main = headline(result)
+    others = {name: change for name, change in comparison.changes.items() if name != main}
+    return {*holding(others), *(name for name in comparison.changes if name == main)}
+
+
+def verdict_words(change: Change, *, sure: bool) -> str:
+    """A change's verdict; one that could be the chance of many looks is called so."""
+    return change.verdict if sure or change.verdict == NOTHING else f"perhaps {change.verdict}"
 
 
 def helped(result: EvalResult, comparison: Comparison) -> Finding:
@@ -114,9 +129,12 @@ def _others(others: Mapping[str, Change]) -> str:
     tested = [change for change in others.values() if change.p is not None]
     if not tested:
         return ""
-    shown = [change.verdict for change in holding(others).values()]
+    sure = holding(others)
+    shown = [change.verdict for change in sure.values()]
     told = listed([f"{_are(shown.count(word))} {word}" for word in ("better", "worse")])
-    return f" Of {plural(len(tested), 'other score')} {told}."
+    unsure = sum(change.verdict != NOTHING for name, change in others.items() if name not in sure)
+    perhaps = f", {unsure:,} perhaps" if unsure else ""
+    return f" Of {plural(len(tested), 'other score')} {told}{perhaps}."
 
 
 def _are(count: int) -> str:
@@ -142,8 +160,10 @@ def where(result: EvalResult, comparison: Comparison) -> Finding:
     shown = holding({name: place.change for name, place in places.items()})
     better, worse = (_largest([places[name] for name in shown], verdict) for verdict in ("better", "worse"))
     told = [_place_words(places[name], result.chance.confidence) for name in (*worse[:1], *better[:2])]
-    rest = [name for name in places if name not in shown]
-    nothing = f"{capital(NOTHING)} in" if shown else "Looked at were"
+    perhaps = [name for name in places if name not in shown and places[name].change.verdict != NOTHING]
+    told += [f"Perhaps changed, perhaps by chance: {listed(perhaps, 6)}"] if perhaps else []
+    rest = [name for name in places if name not in shown and name not in perhaps]
+    nothing = f"{capital(NOTHING)} in" if shown or perhaps else "Looked at were"
     told += [f"{nothing} {listed(rest, 6)}"] if rest else []
     answer, tone = _where(better, worse, every=len(places))
     return Finding(question="Where?", answer=answer, said=f"{'. '.join(told)}.{aside}", tone=tone)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.vlmtrain.scored import Long, Match, Words, answers
 from vlmtrain.comparing import compare_tables, sliced
+from vlmtrain.metric import find
 from vlmtrain.scoring import Table, correctness, direction, score_table
 
 METRICS = (Match(), Long(), Words())
@@ -113,3 +114,8 @@ def test_slices_are_tags_of_several_values_and_the_number_of_images() -> None:
 def test_a_right_answer_is_what_the_fittest_metric_says() -> None:
     assert correctness(table("right")) == "match"
     assert correctness(score_table(answers(["x"]), [Long()])) is None
+
+
+def test_what_the_references_do_not_say_makes_no_answer_wrong() -> None:
+    rows = [dataclasses.replace(row, fields={"brand": "Tavi"}) for row in answers(["a", "b"], reference="a")]
+    assert correctness(score_table(rows, find(["attribute_recall", "exact_match"]))) == "exact_match.normalised"

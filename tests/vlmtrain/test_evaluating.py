@@ -26,6 +26,7 @@ from vlmtrain.data import open_dataset
 from vlmtrain.errors import RunError, ThresholdError
 from vlmtrain.evaluating import evaluate
 from vlmtrain.exporting import export_predictions, export_task
+from vlmtrain.findings import warnings
 
 Tiny = Callable[[str], Path]
 
@@ -147,7 +148,7 @@ def test_other_candidates_are_asked_beside_the_runs_own(config: RunConfig, tmp_p
     save_run(other, other.output)
     given = tmp_path / "vllm.jsonl"
     rows = open_dataset(config.data.path)["test"]
-    lines = [json.dumps({"id": name, "text": "A red mug."}) for name in rows["id"][:5]]
+    lines = [json.dumps({"id": name, "text": "A red mug."}) for name in (*rows["id"][:5], "nobody")]
     given.write_text("\n".join(lines) + "\n", encoding="utf-8")
     result = evaluate(
         config,
@@ -170,6 +171,9 @@ def test_other_candidates_are_asked_beside_the_runs_own(config: RunConfig, tmp_p
     failed = result.candidates["vllm"].failed
     assert failed == {rows["id"][5]: "no answer in vllm.jsonl"}
     assert result.candidates["vllm"].metrics_taken
+    told = " ".join(warnings(result))
+    assert "vllm has no answer to 1 of 6 rows; each counts as wrong." in told.replace("Vllm", "vllm")
+    assert "1 answer of vllm belongs to no row." in told
     assert [(each.before, each.after) for each in result.comparisons] == [("base", name) for name in list(texts)[1:]]
     validator("results.v1").validate(written(config))
 
@@ -282,6 +286,10 @@ def test_the_command_measures_prints_and_exits_by_the_threshold(
 ) -> None:
     save_run(config, config.output)
     common = ["eval", str(config.output), "--limit", "2", "--controls", "none", "--set", "eval.alone=0"]
+    early = CliRunner().invoke(app, [*common, "--fail-under", "exactmatch=1"])
+    assert "did you mean 'exact_match'" in str(early.exception)
+    twice = CliRunner().invoke(app, [*common, "--candidate", "x=a.jsonl", "--candidate", "x=b.jsonl"])
+    assert "--candidate x: stands twice" in str(twice.exception)
     shown = CliRunner().invoke(app, [*common, "--fail-under", "exact_match=1.1"])
     assert "split test: 2 rows, greedy" in shown.stdout
     assert isinstance(shown.exception, ThresholdError)

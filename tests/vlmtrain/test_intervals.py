@@ -69,9 +69,10 @@ def test_there_is_no_interval_of_four_groups() -> None:
 def test_a_permutation_finds_what_can_be_counted() -> None:
     """Of 2^3 tosses of three groups that all rose by one, two are as extreme as what was seen."""
     before, after = np.zeros((3, 1)), np.ones((3, 1))
-    first = tossed(before, after, Chance(resamples=4_000))
-    found = 3 - 2 * first[:, 0]
-    assert permutation_p(3.0, found) == pytest.approx(2 / 8, abs=0.03)
+    found = 3 - 2 * tossed(before, after, Chance())[:, 0]
+    assert permutation_p(3.0, found, every=True) == 2 / 8
+    many = np.zeros((40, 1)), np.repeat([[1.0], [-1.0]], 20, axis=0)
+    assert permutation_p(0.0, -2 * tossed(*many, Chance(resamples=500))[:, 0]) == 1.0
 
 
 def test_a_planted_loss_lies_in_its_interval_about_95_times_of_100() -> None:
@@ -134,3 +135,11 @@ def test_a_loss_without_end_has_no_interval_and_no_warning() -> None:
     assert not np.isfinite(drawn[:, 0]).all()
     assert percentiles(np.full(50, np.nan), 10, Chance()) is None
     tossed(np.full((6, 1), np.inf), np.ones((6, 1)), Chance(resamples=10))
+
+
+def test_of_few_groups_every_outcome_is_looked_at() -> None:
+    """Of eight groups that all rose, two of 256 outcomes are as extreme."""
+    before, after = np.zeros((8, 1)), np.ones((8, 1))
+    first = tossed(before, after, Chance())
+    assert len(first) == 2**8
+    assert permutation_p(8.0, 8 - 2 * first[:, 0], every=True) == 2 / 256

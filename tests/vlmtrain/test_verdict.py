@@ -139,7 +139,7 @@ def test_rows_that_failed_and_answers_that_hang_on_the_batch_are_warned_of() -> 
     two = (candidate("base", rows, references(rows)), candidate("adapter", rows, told))
     said = warnings(result(rows, two, alone=[Alone(candidate="adapter", rows=8, different=("p1",))]))
     assert said == [
-        "The adapter could not take 2 of 10 rows; each counts as wrong.",
+        "The adapter could not take 2 of 10 rows; each counts as wrong. Without them: every field named 100%.",
         "1 of 8 rows were answered otherwise by the adapter one by one than in a batch.",
     ]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -71,17 +73,18 @@ def evaluate(
     import vlmtrain
     from vlmtrain import processes
     from vlmtrain.judge.judgement import require_judged
-    from vlmtrain.thresholds import require, thresholds
+    from vlmtrain.thresholds import refuse_unmeasured, require, thresholds
 
     wanted = thresholds(fail_under or ())
     chosen = None if controls is None else [name.strip() for name in controls.split(",") if name.strip() != "none"]
-    with processes.one_voice():
+    with processes.one_voice(), _kept_on_interrupt():
         config = config_of(run, set_, plugins)
+        refuse_unmeasured(wanted, metrics or config.eval.metrics)
         asked = _judge(config, judge, judge_endpoint)
         with progress() as tell:
             result = vlmtrain.evaluate(
                 config,
-                pairs("--candidate", candidate),
+                pairs("--candidate", candidate, "NAME=PLACE"),
                 metrics=metrics,
                 controls=chosen,
                 limit=limit,
@@ -128,6 +131,16 @@ def _judge(config: RunConfig, wanted: bool, endpoint: str | None) -> Judge | Non
     if endpoint is not None:
         raise ConfigError("--judge-endpoint is of use with --judge only")
     return None
+
+
+@contextmanager
+def _kept_on_interrupt() -> Iterator[None]:
+    """Where an evaluation is interrupted, say that nothing is lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        warn("the answers so far are kept; the same command goes on from there (without --fresh, which forgets them)")
+        raise
 
 
 def _say(result: EvalResult, form: Format) -> None:

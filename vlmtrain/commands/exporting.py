@@ -27,12 +27,16 @@ def export(
         str | None, typer.Option("--candidate", metavar="NAME", help="whose answers; the last one's without it")
     ] = None,
     name: Annotated[str, typer.Option("--name", help="the task's name")] = "held_out",
+    replace: Annotated[bool, typer.Option("--replace", help="put the new one in the place of an old one")] = False,
     set_: Set = None,
 ) -> None:
     """Write the held-out rows with a candidate's answers for VLMEvalKit, or as a task for lmms-eval."""
+    from vlmdata.errors import OutputError
     from vlmtrain.exporting import export_predictions, export_task
 
     config = config_of(run, set_, plugins=False)
+    if out.exists() and not replace:
+        raise OutputError(f"{shown_path(out)}: exists; name another place, or give --replace")
     if to is Target.vlmevalkit:
         rows = export_predictions(config, out, candidate)
         say(f"{rows:,} rows with their answers -> {shown_path(out)}")

@@ -37,15 +37,18 @@ def config_of(run: Path, changes: list[str] | None, plugins: bool) -> RunConfig:
     return load_run(run, set=pairs("--set", changes), allow_plugins=plugins)
 
 
-def pairs(option: str, given: list[str] | None) -> dict[str, Any]:
-    """`KEY=VALUE` options as a mapping. Raises ConfigError for one without `=`."""
+def pairs(option: str, given: list[str] | None, form: str = "KEY=VALUE") -> dict[str, Any]:
+    """`KEY=VALUE` options as a mapping. Raises ConfigError for one without `=`, and for a key that stands twice."""
     from vlmdata.errors import ConfigError
 
     parts = [each.partition("=") for each in given or []]
     wrong = [key for key, sign, _ in parts if not sign or not key]
     if wrong:
-        raise ConfigError(f"{option} {wrong[0]}: KEY=VALUE was expected")
-    return {key.strip(): value for key, _, value in parts}
+        raise ConfigError(f"{option} {wrong[0]}: {form} was expected")
+    keys = [key.strip() for key, _, _ in parts]
+    if twice := [key for key in dict.fromkeys(keys) if keys.count(key) > 1]:
+        raise ConfigError(f"{option} {twice[0]}: stands twice")
+    return dict(zip(keys, (value for _, _, value in parts), strict=True))
 
 
 @contextmanager

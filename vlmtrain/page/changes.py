@@ -8,7 +8,7 @@ from vlmdata.page import plural, section, text
 from vlmtrain.page.scores import verdict_badge
 from vlmtrain.page.tables import folding_table
 from vlmtrain.score_words import chance_words, score_words
-from vlmtrain.verdict import called, holding
+from vlmtrain.verdict import called, sure_scores
 
 if TYPE_CHECKING:
     from vlmtrain.comparing import Comparison
@@ -82,7 +82,7 @@ def _by_score(result: EvalResult, comparison: Comparison) -> str:
     total = len(result.candidates[comparison.after].answered) or 1
     names = [name for name in comparison.changes if result.higher_is_better(name) is not None]
     moved = [name for name in names if comparison.improved.get(name) or comparison.worsened.get(name)]
-    sure = holding(comparison.changes)
+    sure = sure_scores(result, comparison)
     rows = []
     for name in moved[:MOST_SCORES]:
         better, worse = len(comparison.improved.get(name, ())), len(comparison.worsened.get(name, ()))

@@ -9,7 +9,7 @@ from vlmtrain.page.colours import kind_of
 from vlmtrain.page.lanes import Dot, even_scale, key, lane, scale_of
 from vlmtrain.page.tables import folding_table
 from vlmtrain.score_words import around, chance_words, difference, figure, score_words
-from vlmtrain.verdict import NOTHING, called, headline, holding, main_comparison
+from vlmtrain.verdict import called, headline, holding, main_comparison, sure_scores, verdict_words
 
 if TYPE_CHECKING:
     from vlmtrain.comparing import Change, Comparison, Estimate
@@ -23,7 +23,7 @@ def scores_section(result: EvalResult) -> str:
     candidates = list(result.candidates)[:MOST_CANDIDATES]
     names = sorted(score_names(result), key=lambda name: name != headline(result))
     comparison = main_comparison(result)
-    sure = holding(comparison.changes) if comparison else {}
+    sure = sure_scores(result, comparison) if comparison else set()
     rows = [_row(result, name, candidates, comparison, sure) for name in names[:MOST_SCORES]]
     head = ["Score", "Where it lies", *candidates, "reference"]
     head += [f"{comparison.after} less {comparison.before}"] if comparison else []
@@ -53,7 +53,7 @@ def _row(
     score: str,
     candidates: list[str],
     comparison: Comparison | None,
-    sure: dict[str, Change],
+    sure: set[str],
 ) -> list[str]:
     found = {name: each for name in candidates if (each := result.candidates[name].estimates.get(score))}
     dots = [_dot(result, score, name, each) for name, each in found.items()]
@@ -97,8 +97,7 @@ def change_cell(score: str, change: Change | None, sure: bool) -> str:
 def verdict_badge(change: Change, sure: bool) -> str:
     """A change's verdict as a badge; one that could be the chance of many looks is called so."""
     title = f"{change.test}, {chance_words(change.p)}" if change.p is not None else "too few rows for an interval"
-    perhaps = change.verdict != NOTHING and not sure
-    word = f"perhaps {change.verdict}" if perhaps else change.verdict
+    word = verdict_words(change, sure=sure)
     return f'<span class="badge {word.split()[0]}" title="{text(title)}">{word}</span>'
 
 
