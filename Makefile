@@ -9,8 +9,8 @@ SEED ?= 0
 WORKERS ?= auto
 BENCHMARKS := build_speed kernel_share memory rebuild engines
 
-# A process for each core, tests of one file in one of them; each computes with one thread.
-TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadfile
+# A process for each core, which computes with one thread. Where a file's tests share much, one process takes them all.
+TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist
 
 # Threads that wait without spinning: several times faster on a busy machine, no slower on a free one.
 export OMP_WAIT_POLICY ?= PASSIVE
@@ -30,15 +30,15 @@ demo: $(STAMP)
 	@$(BIN)/python samples/demo.py $(OUT)
 
 test: $(STAMP)
-	$(TEST)
+	$(TEST) loadfile
 
 # What takes minutes each: several processes, installations of hooks, more kills.
 test-long: $(STAMP)
-	$(TEST) -m long
+	$(TEST) loadfile -m long
 
 # Every family with every kind of rows, trained, resumed, evaluated and merged; `make test` runs one cell of each.
 test-families: $(STAMP)
-	$(TEST) -m '' tests/vlmtrain/families
+	$(TEST) load -m '' tests/vlmtrain/families
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
