@@ -10,7 +10,7 @@ WORKERS ?= auto
 BENCHMARKS := build_speed kernel_share memory rebuild engines
 
 # A process for each core, which computes with one thread. Where a file's tests share much, one process takes them all.
-TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist
+TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist
 
 # Threads that wait without spinning: several times faster on a busy machine, no slower on a free one.
 export OMP_WAIT_POLICY ?= PASSIVE
