@@ -33,7 +33,7 @@ def fuzzer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzer]:
     gc.unfreeze()
 
 
-@pytest.mark.parametrize("share", range(SHARES))
+@pytest.mark.parametrize("share", [0, *(pytest.param(each, marks=pytest.mark.long) for each in range(1, SHARES))])
 def test_damaged_inputs_are_built_or_refused_by_name(fuzzer: Fuzzer, share: int) -> None:
     results = [fuzzer.run(number) for number in range(share, CASES, SHARES)]
     failed = [str(result) for result in results if result.outcome == "failed"]

@@ -148,7 +148,7 @@ def test_every_block_is_of_exactly_one_share(shards: int, of: int) -> None:
             assert holders[0].reads(shard, shards)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_ray_makes_the_same_bytes(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ray")
     monkeypatch.undo()

@@ -77,6 +77,7 @@ def whole(path: Path, records: int) -> None:
     assert not list(path.rglob(".*"))
 
 
+@pytest.mark.long
 def test_a_build_killed_at_any_moment_leaves_a_whole_dataset_or_none(shop: Shop) -> None:
     path = shop.folder / "recipe.yaml"
     path.write_text(RECIPE, encoding="utf-8")

@@ -57,7 +57,7 @@ def test_a_wrong_set_is_an_error_of_usage(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr.strip()) == (2, "--set lora.r: KEY=VALUE was expected")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_sft_prints_a_summary_and_nothing_else(tiny: Callable[[str], Path], dataset: Path, tmp_path: Path) -> None:
     file = tmp_path / "run.yaml"
     file.write_text(

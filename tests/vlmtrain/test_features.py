@@ -215,7 +215,7 @@ def test_freed_memory_is_kept_for_the_next_batch() -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before < 5_000  # else 5 x 9,765 pages
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_workers_and_cache_change_no_loss_and_no_weight_and_resume_is_bit_equal_with_them(
     tiny: Tiny, dataset: Path, tmp_path: Path
 ) -> None:

@@ -44,16 +44,21 @@ def learned(result: SftResult) -> dict[str, Any]:
     return found
 
 
+def long(*values: Any) -> Any:
+    """A case for `make test-long`."""
+    return pytest.param(*values, marks=pytest.mark.long)
+
+
 @pytest.mark.parametrize(
     ("family", "load", "settings"),
     [
         ("qwen2_vl", "nf4", {"lora.targets": ["vision", "projector"]}),
-        ("qwen2_vl", "nf4", {"lora.dora": True}),
-        ("qwen2_vl", "bf16", {"lora.rslora": True, "lora.targets": "all-linear"}),
-        ("qwen2_vl", "nf4", {"lora.modules_to_save": ["lm_head", "embed_tokens"]}),
-        ("gemma3", "nf4", {"lora.modules_to_save": ["embed_tokens"]}),
+        long("qwen2_vl", "nf4", {"lora.dora": True}),
+        long("qwen2_vl", "bf16", {"lora.rslora": True, "lora.targets": "all-linear"}),
+        long("qwen2_vl", "nf4", {"lora.modules_to_save": ["lm_head", "embed_tokens"]}),
+        long("gemma3", "nf4", {"lora.modules_to_save": ["embed_tokens"]}),
         ("gemma3", "bf16", {"lora.modules_to_save": ["lm_head", "embed_tokens"], "lora.dora": True}),
-        ("qwen2_vl", "nf4", {"model.quantise": ["language"], "lora.targets": ["language", "vision"]}),
+        long("qwen2_vl", "nf4", {"model.quantise": ["language"], "lora.targets": ["language", "vision"]}),
     ],
 )
 def test_an_adapter_is_trained_evaluated_and_merged(
@@ -69,8 +74,9 @@ def test_an_adapter_is_trained_evaluated_and_merged(
     assert agreed.largest_logit_difference < 0.35 * agreed.logit_deviation
 
 
-@pytest.mark.parametrize("family", ["qwen2_vl", "gemma3"])
-@pytest.mark.parametrize("load", ["bf16", "fp32"])
+@pytest.mark.parametrize(
+    ("family", "load"), [("qwen2_vl", "bf16"), ("gemma3", "fp32"), long("qwen2_vl", "fp32"), long("gemma3", "bf16")]
+)
 def test_a_model_whose_own_weights_are_trained_is_saved_evaluated_copied_and_asked(
     family: str, load: str, tiny: Tiny, data: Path, tmp_path: Path
 ) -> None:
@@ -132,7 +138,13 @@ def test_a_whole_training_that_was_stopped_goes_on_with_the_very_same_weights(
 
 
 @pytest.mark.parametrize("family", ["qwen2_vl", "qwen3_vl", "gemma3", "mllama", "idefics3", "molmo2", "pixtral"])
-@pytest.mark.parametrize("named", [("language",), ("vision",), ("language", "projector")])
+@pytest.mark.parametrize(
+    "named",
+    [
+        ("vision",),
+        *(pytest.param(named, marks=pytest.mark.long) for named in [("language",), ("language", "projector")]),
+    ],
+)
 def test_only_the_parts_that_are_named_are_quantised(
     family: str, named: tuple[str, ...], tiny: Tiny, data: Path, tmp_path: Path
 ) -> None:

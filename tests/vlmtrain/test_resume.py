@@ -96,6 +96,7 @@ def test_an_interrupted_training_goes_on_with_the_very_same_losses_and_weights(
     assert not list(resumed.output.rglob("*.pt")) + list(resumed.output.rglob("*.bin"))
 
 
+@pytest.mark.long
 def test_a_run_that_changed_is_not_resumed_and_every_difference_is_named(
     tiny: Tiny, dataset: Path, tmp_path: Path
 ) -> None:
@@ -118,6 +119,7 @@ def test_there_is_nothing_to_resume_without_a_checkpoint(tiny: Tiny, dataset: Pa
         vlmtrain.sft(run_file(tmp_path, tiny("qwen2_vl"), dataset), resume=True)
 
 
+@pytest.mark.long
 def test_a_full_disk_leaves_the_checkpoint_before_whole(
     tiny: Tiny, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -68,6 +68,7 @@ def test_killed_at_random_moments_the_dataset_is_that_of_an_unbroken_run(
     assert bytes_of(vlmdata.build(recipe, tmp_path / "whole").path) == bytes_of(broken.path)
 
 
+@pytest.mark.long
 def test_the_cap_holds_over_kills(catalog: Catalog) -> None:
     """What was under way at a kill is on the bill, though no answer came: the next run counts it as lost."""
     catalog.write(400)
