@@ -201,7 +201,8 @@ def _check_columns(recipe: Recipe, source: Source) -> None:
     if where is not None and (missing := sorted(compile_expression(where).names - set(columns))):
         raise ConfigError(
             f"the condition {where!r} of the recipe (source.where) reads the column {missing[0]!r}, which the input "
-            f"has not; it has {', '.join(columns[:20])}. Give another condition (--where), or an empty one for all rows"
+            f"has not; it has {', '.join(columns[:20])}. For all rows of the input: --where ''; for some of them: "
+            "--where with another condition"
         )
     check_columns(replace(recipe, clean={}, source=replace(recipe.source, where=None)), source)
 

@@ -114,12 +114,23 @@ class AnswerJournal:
 
     def _refuse_other(self, identity: Mapping[str, Any]) -> None:
         before = json.loads((self.folder / IDENTITY).read_text(encoding="utf-8"))
-        differ = [key for key in {**before, **identity} if before.get(key) != json.loads(json.dumps(identity)).get(key)]
-        if differ:
+        now = json.loads(json.dumps(identity))
+        differ = [_difference(key, before.get(key), now.get(key)) for key in {**before, **now}]
+        if told := [said for said in differ if said]:
             raise OutputError(
-                f"{self.folder.name}: what was interrupted had another {', '.join(differ)}; go on with the same, or "
+                f"{self.folder.name}: what was interrupted had another {', '.join(told)}; go on with the same, or "
                 "begin again with --replace"
             )
+
+
+def _difference(name: str, before: Any, now: Any) -> str:
+    """What differs between two runs under a name, in words; nothing where they are alike."""
+    if before == now:
+        return ""
+    if not (isinstance(before, dict) and isinstance(now, dict)):
+        return name
+    changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    return f"{name} ({', '.join(f'{key}: {before.get(key)} then, {now.get(key)} now' for key in changed)})"
 
 
 def encoded(value: Any) -> bytes:

@@ -248,7 +248,7 @@ def test_going_on_is_refused_where_anything_differs(
     rows, out = asked(shop, input=new), tmp_path / "answers.jsonl"
     interrupted(config, rows, out, monkeypatch)
     longer = dataclasses.replace(config.eval, generate=GenerateConfig(max_new_tokens=7))
-    with pytest.raises(OutputError, match="had another generation settings;"):
+    with pytest.raises(OutputError, match=r"another generation settings \(max_new_tokens: 6 then, 7 now\);"):
         generate_file(dataclasses.replace(config, eval=longer), rows, out, resume=True)
     with pytest.raises(OutputError, match="had another model;"):
         generate_file(config, rows, out, resume=True, base=True)
