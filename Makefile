@@ -36,7 +36,7 @@ test: $(STAMP)
 test-long: $(STAMP)
 	$(TEST) loadfile -m long
 
-# Every family with every kind of rows, trained, resumed, evaluated and merged; `make test` runs one cell of each.
+# Every family with every kind of rows, trained, resumed, evaluated and merged; `make test` runs one cell of six.
 test-families: $(STAMP)
 	$(TEST) load -m '' tests/vlmtrain/families
 
