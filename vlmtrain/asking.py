@@ -32,8 +32,8 @@ Row = Mapping[str, Any]
 class Asker:
     """A model under one set of settings, asked again and again; `seconds` adds up how long each question took.
 
-    `base` asks the base of a model with an adapter. With a `cache`, what it holds is not asked again. Several processes
-    share the rows through it, and each has all answers in the end.
+    `base` asks the base of a model with an adapter. With a `cache`, what it holds is not asked again; several processes
+    share the rows through it, and each has all answers in the end. Without one, a process asks for itself.
     """
 
     loaded: LoadedModel
@@ -87,8 +87,8 @@ class Asker:
             known=known,
             keep=keep,
             progress=self._progress(name, kind, len(rows), len(known)),
-            share=processes.rank(),
-            shares=processes.count(),
+            share=processes.rank() if cache else 0,
+            shares=processes.count() if cache else 1,
         )
         with adapter_off(self.loaded.model) if self.base else nullcontext():
             found = ask(work)

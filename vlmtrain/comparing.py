@@ -127,7 +127,8 @@ def compare_tables(
     if [row.id for row in before.answered] != [row.id for row in after.answered]:
         raise ValueError(f"{names[0]} and {names[1]} did not answer the same rows")
     chance, of = chance or Chance(), after.groups
-    correct = correctness(after) if correctness(after) == correctness(before) else None
+    right = correctness(after)
+    correct = right if right == correctness(before) else None
     improved, worsened = moved(before, after)
     fixed, broken = sides(before, after, correct)
     return Comparison(

@@ -178,7 +178,12 @@ def _from_endpoint(questions: Questions, spec: CandidateSpec) -> list[Answer]:
             questions.tell(f"{spec.name}: {done:,} of {len(rows):,} rows answered")
 
     settings = generation_of(questions.config)
-    return ask_endpoint(spec.place, rows, settings, folder=questions.cache, progress=progress)
+    if not processes.is_first():
+        processes.wait_for_all()  # what the first one asks is kept, and paid for once
+    answers = ask_endpoint(spec.place, rows, settings, folder=questions.cache, progress=progress)
+    if processes.is_first():
+        processes.wait_for_all()
+    return answers
 
 
 def _controls(questions: Questions, candidate: Candidate, asker: Asker) -> Iterator[Control]:

@@ -171,7 +171,7 @@ def test_two_processes_share_an_evaluation_and_write_what_one_does(place: Path) 
     vlmtrain(ONE, "sft", str(place / "run.yaml"), "--set", there, "--replace").check_returncode()
     found = []
     for command in (ONE, TWO):
-        changes = ["--set", "eval.split=validation", "--set", "eval.batch_size=2"]
+        changes = ["--set", "eval.split=validation", "--set", "eval.batch_size=2", "--set", "eval.alone=3"]
         asked = vlmtrain(command, "eval", str(place / "measured"), "--fresh", *changes)
         assert asked.returncode == 0, asked.stderr
         files = sorted((place / "measured" / "eval").glob("predictions-*.jsonl"))
