@@ -18,7 +18,7 @@ SHARED_WITH_TRAINER = {"record", "contract", "errors", "ledger", "pixels", "sett
 ASKED_FOR = {"vlmdata.ray_engine": {"ray"}, "vlmdata.description.": {"google", "openai"}}
 """What parts of vlmdata may import inside functions, since it is used only where a person has asked for it."""
 
-SHARED_WITH_ASKING = {"description", "describe_settings"}
+SHARED_WITH_ASKING = {"description", "describe_access", "describe_settings"}
 """What may be used besides by what asks a model elsewhere, as those are asked who write descriptions."""
 
 ASKING = ("vlmtrain.judge.", "vlmtrain.endpoint")

@@ -55,25 +55,33 @@ class Access:
         raise ConfigError(f"{message}; another variable is named with --key-variable")
 
 
-def refuse_no_address(endpoint: str) -> None:
-    """Raise ConfigError for an endpoint that is no address, or that holds a name and a password."""
+def refuse_no_address(
+    endpoint: str, option: str = "--endpoint", key: str = "the environment, see --key-variable"
+) -> None:
+    """Raise ConfigError for an endpoint that is no address, or that holds a name and a password.
+
+    `option` is where it was written, and `key` says where a key belongs.
+    """
     try:
         parts = urlsplit(endpoint)
         good = parts.scheme in {"http", "https"} and bool(parts.hostname)
     except ValueError:
         good = False
     if not good:
-        raise ConfigError("--endpoint: an address such as http://localhost:8000/v1 was expected")
+        raise ConfigError(f"{option}: an address such as http://localhost:8000/v1 was expected")
     if parts.username or parts.password or parts.query:
-        raise ConfigError(
-            "--endpoint: holds more than an address; a key belongs into the environment, see --key-variable"
-        )
+        raise ConfigError(f"{option}: holds more than an address; a key belongs into {key}")
 
 
 def refuse_offline(environ: Mapping[str, str]) -> None:
     """Raise ConfigError where the environment forbids the network. What forbids the Hub alone does not."""
-    if environ.get(OFFLINE, "").upper() in {"1", "ON", "YES", "TRUE"}:
+    if is_offline(environ):
         raise ConfigError(f"{OFFLINE} is set, so that nobody may be asked; take it away for vlmdata describe")
+
+
+def is_offline(environ: Mapping[str, str]) -> bool:
+    """Whether the environment forbids the network."""
+    return environ.get(OFFLINE, "").upper() in {"1", "ON", "YES", "TRUE"}
 
 
 class LazyProvider:

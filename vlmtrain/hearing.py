@@ -52,7 +52,7 @@ class Questions:
     @property
     def wants_losses(self) -> bool:
         """Whether a metric reads how likely a model finds the references."""
-        return any(getattr(metric, "reads_losses", metric.name == "answer_loss") for metric in self.metrics)
+        return any(getattr(metric, "reads_losses", False) for metric in self.metrics)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

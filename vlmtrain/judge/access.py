@@ -6,17 +6,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
-from urllib.parse import urlsplit
 
+from vlmdata.describe_access import NO_KEY, OFFLINE, is_offline, refuse_no_address
 from vlmdata.description.provider import KEY_VARIABLES, Secret
 from vlmdata.errors import ConfigError, MissingPackageError
 from vlmtrain.judge.settings import JudgeConfig
 
 KEY_VARIABLE = "VLMTRAIN_JUDGE_KEY"
-OFFLINE = "VLMDATA_OFFLINE"
-NO_KEY = Secret("none")
-"""What servers of one's own are given, which ask for a key and look at none."""
-
 PACKAGES = {"openai_compatible": ("openai", "openai"), "gemini": ("google.genai", "gemini")}
 """By provider: the package that it is asked through, and the extra that installs it."""
 
@@ -44,12 +40,12 @@ def judge_of(
     """
     if config is None:
         raise ConfigError("--judge: the run file names none; say eval.judge: {provider: ..., model: ...}")
-    if environ.get(OFFLINE, "") not in ("", "0"):
+    if is_offline(environ):
         raise ConfigError(f"--judge: {OFFLINE} is set, so that nobody may be asked")
     if config.max_cost is not None and config.prices is None:
         raise ConfigError("eval.judge.max_cost needs eval.judge.prices: without them nobody knows what an answer costs")
     if endpoint is not None:
-        _refuse_no_address(endpoint)
+        refuse_no_address(endpoint, "--judge-endpoint", KEY_VARIABLE)
     package, extra = PACKAGES[config.provider]
     if not _is_installed(package):
         raise MissingPackageError(f"the judge {config.provider!r} needs {package}: pip install 'vlmdata[{extra}]'")
@@ -65,18 +61,6 @@ def _key(provider: str, endpoint: str | None, environ: Mapping[str, str]) -> Sec
     if endpoint is not None and provider == "openai_compatible":
         return NO_KEY
     raise ConfigError(f"--judge: {' or '.join(names)} is not set: it has to hold your key")
-
-
-def _refuse_no_address(endpoint: str) -> None:
-    try:
-        parts = urlsplit(endpoint)
-        good = parts.scheme in {"http", "https"} and bool(parts.hostname)
-    except ValueError:
-        good = False
-    if not good:
-        raise ConfigError("--judge-endpoint: an address such as http://localhost:8000/v1 was expected")
-    if parts.username or parts.password or parts.query:
-        raise ConfigError(f"--judge-endpoint: holds more than an address; a key belongs into {KEY_VARIABLE}")
 
 
 def _is_installed(package: str) -> bool:
