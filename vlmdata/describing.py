@@ -25,7 +25,7 @@ from vlmdata.description.money import Purse, Tariff
 from vlmdata.description.provider import Example, Picture
 from vlmdata.description.runner import NotSentError, Policy, Runner, Tally, Work
 from vlmdata.errors import RecipeError, VlmError
-from vlmdata.image.verifying import Reader
+from vlmdata.image.verifying import Reader, quick_turns
 from vlmdata.opening import check_columns, reader_of, refuse_missing_roots, refuse_odd_names
 from vlmdata.pixels import QUIET
 from vlmdata.progress import SHOWN_SECONDS, Pace, Progress, Watch, nobody
@@ -124,7 +124,7 @@ def opened(recipe: Recipe) -> Iterator[Reader]:
     check_columns(recipe, source)
     refuse_missing_roots(recipe)
     refuse_odd_names(source)
-    with QUIET, reader_of(recipe, spool=None) as reader:
+    with QUIET, quick_turns(), reader_of(recipe, spool=None) as reader:
         yield reader
 
 

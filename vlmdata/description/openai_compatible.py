@@ -8,7 +8,18 @@ from base64 import b64encode
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from vlmdata.description.provider import Ask, Fault, FaultKind, Finish, Picture, ProviderSettings, Reply, Secret, Usage
+from vlmdata.description.provider import (
+    IDLE_CONNECTIONS,
+    Ask,
+    Fault,
+    FaultKind,
+    Finish,
+    Picture,
+    ProviderSettings,
+    Reply,
+    Secret,
+    Usage,
+)
 from vlmdata.description.refusal import Refusal, key_of, retry_after, unreachable
 from vlmdata.errors import MissingPackageError
 
@@ -72,7 +83,7 @@ def _client(settings: ProviderSettings) -> openai.AsyncOpenAI:
         timeout=settings.timeout,
         http_client=httpx2.AsyncClient(
             follow_redirects=False,
-            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=None),
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=IDLE_CONNECTIONS),
             timeout=None,
         ),
     )

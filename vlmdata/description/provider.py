@@ -14,6 +14,9 @@ Finish = Literal["stop", "length", "blocked", "empty"]
 FaultKind = Literal["rate_limit", "server", "timeout", "connection", "invalid", "key", "model", "quota"]
 JobState = Literal["running", "done", "failed", "expired", "cancelled"]
 
+IDLE_CONNECTIONS = 8
+"""Connections kept that nothing is sent over: each is looked at before each request. Those in use have no limit."""
+
 
 class Secret:
     """A text that is shown nowhere: it prints as stars, and doesn't pickle."""
