@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vlmdata.built_corpus import BuiltCorpus, without_images
+from vlmdata.built_corpus import BuiltCorpus, Gathered, without_images
 from vlmdata.built_images import DecodedImages, miscounted
 from vlmdata.collecting import Collector
 from vlmdata.dataset import MANIFEST, open_verified, read_manifest, verify_contract
@@ -21,9 +20,6 @@ from vlmdata.pixels import QUIET
 from vlmdata.protocols import Check
 from vlmdata.record import Problem
 from vlmdata.whole_checks import Whole, row_checks
-
-ROWS, BYTES = 8_192, 32_000_000
-"""Rows, or their bytes without images, that are looked at together."""
 
 
 def look_at_dataset(look: Look) -> None:
@@ -53,7 +49,7 @@ def _look_at_records(look: Look, corpus: BuiltCorpus, whole: Whole, pool: Execut
             looked.splits[file.split] += batch.num_rows
             looked.rows += batch.num_rows
             looked.images += int(pc.sum(pc.list_value_length(batch.column("images"))).as_py() or 0)
-            for rows in gathered.taken(batch):
+            for rows in gathered.taken(_counted(batch)):
                 _look_at_rows(rows, file.split, checks, collector, whole)
             collector.add_all(miscounted(batch))
             if images is not None:
@@ -68,25 +64,6 @@ def _look_at_rows(
     for check in checks:
         collector.add_all(check(rows))
     whole.see(split, rows)
-
-
-@dataclass(slots=True)
-class Gathered:
-    """Batches without their images, put together: checks compile their patterns for each batch that they are shown."""
-
-    _held: list[pa.RecordBatch] = field(default_factory=list)
-
-    def taken(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-        """Take a batch in. All that are held as one, once they are enough."""
-        self._held.append(_counted(batch))
-        if sum(held.num_rows for held in self._held) >= ROWS or sum(held.nbytes for held in self._held) >= BYTES:
-            yield from self.rest()
-
-    def rest(self) -> Iterator[pa.RecordBatch]:
-        """All that are held as one."""
-        held, self._held = self._held, []
-        if held:
-            yield from pa.Table.from_batches(held).combine_chunks().to_batches()
 
 
 def _counted(batch: pa.RecordBatch) -> pa.RecordBatch:

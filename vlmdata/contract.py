@@ -54,6 +54,7 @@ def validator(name: str) -> Draft202012Validator:
     return Draft202012Validator(loaded)
 
 
+@cache
 def arrow_type() -> pa.Schema:
     """The Arrow schema of a record, without the metadata that datasets adds."""
     import pyarrow as pa

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from functools import cache
 from typing import Protocol
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ COLUMNS = ("id", "messages", "image_info", "origin", "group", "tags", "fields", 
 """The record's columns without the images themselves."""
 
 
+@cache
 def corpus_schema() -> pa.Schema:
     """The Arrow schema of a corpus' batches."""
     return pa.schema([column for column in arrow_type() if column.name in COLUMNS])
