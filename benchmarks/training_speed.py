@@ -41,11 +41,7 @@ FEEDS = {
     "vlmtrain, cache warm, 0 workers": ("warm", 0),
     "vlmtrain, cache warm, 1 worker": ("warm", 1),
 }
-TRAININGS = {
-    label: side
-    for label, side in FEEDS.items()
-    if label not in {"vlmtrain, 2 workers", "vlmtrain, cache warm, 1 worker"}
-}
+TRAININGS = {label: side for label, side in FEEDS.items() if label != "vlmtrain, 2 workers"}
 TRAIN = {"learning_rate": 5e-3, "batch_size": BATCH, "epochs": EPOCHS, "seed": 1, "scheduler": "constant"}
 LORA = {"r": 8, "alpha": 16, "dropout": 0.0}
 TEMPLATE = (
