@@ -253,6 +253,14 @@ IN_ANSWERS = {
         ),
         *("A mug\U000e0041\U000e0042", "A mug \u200e", "ㅤA mug"),
     ],
+    "text.decomposed": [
+        "Gro\u0308ße",
+        "cafe\u0301",
+        "Vie\u0323\u0302t",
+        "\u304b\u3099",
+        "\u1112\u1161\u11ab",
+        "\u0438\u0306",
+    ],
     "text.escape": [
         "Gr\\u00f6\\u00dfe",
         "A mug.\\nIt is blue.",
@@ -424,6 +432,7 @@ def test_a_short_answer_to_a_question_is_left_alone() -> None:
 ANYWHERE = (
     *("text.template_residue", "text.null", "text.null_value", "text.image_placeholder", "text.special_token"),
     *("text.mojibake", "text.lost_letters", "text.control", "text.invisible", "text.html", "text.empty_value"),
+    "text.decomposed",
 )
 
 

@@ -304,6 +304,33 @@ def test_broken_rows_are_left_to_the_contract() -> None:
     assert findings([]) == []
 
 
+LONG = "A bowl of clay that was fired twice, so that it keeps its colour, and may go into the oven; number {}"
+
+
+def test_an_answer_that_was_cut_is_found_where_the_others_end() -> None:
+    rows = [record(number, answer=LONG.format(number) + " of its series.") for number in range(40)]
+    rows[7] = record(7, answer=LONG.format(7) + " of its ser")
+    rows[9] = record(9, answer=LONG.format(9) + " of its 12 ")
+    said = [problem for problem in findings(rows) if problem.rule == "dataset.unfinished_answer"]
+    assert [(problem.id, problem.line) for problem in said] == [("P-7", 9), ("P-9", 11)]
+    assert "'...ven; number 7 of its ser'" in said[0].message
+
+
+@pytest.mark.parametrize("end", [".", "!", '."', ".)", "…", "。", " ✨", ".  ", "*", "</p>"])
+def test_answers_that_end_well_are_left_alone(end: str) -> None:
+    rows = [record(number, answer=LONG.format(number) + end) for number in range(40)]
+    assert "dataset.unfinished_answer" not in rules(findings(rows))
+
+
+def test_answers_of_a_style_without_full_stops_and_short_ones_are_left_alone() -> None:
+    rows = [record(number, answer=LONG.format(number) + (" cm" if number % 5 else ".")) for number in range(40)]
+    assert "dataset.unfinished_answer" not in rules(findings(rows))
+    rows = [record(number, answer=LONG.format(number) + ".") for number in range(40)] + [
+        record(50, answer="A blue bowl")
+    ]
+    assert "dataset.unfinished_answer" not in rules(findings(rows))
+
+
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=6)
 PARTS = st.lists(st.fixed_dictionaries({"type": st.just("text"), "text": TEXTS}), min_size=1, max_size=3)
 TURNS = st.lists(st.fixed_dictionaries({"role": st.just("user"), "content": PARTS}), min_size=1, max_size=3)

@@ -30,10 +30,12 @@ def checks(settings: CheckSettings = DEFAULT) -> tuple[Check, ...]:
     """The checks that every batch goes through, in order. Rules that nobody wants are not looked for."""
     from vlmdata.check.messages import RULES, check_messages
     from vlmdata.check.text import TextCheck, text_rules
+    from vlmdata.rule_plugins import plugged_checks
 
     found: list[Check] = []
     if any(map(settings.wants, RULES)):
         found.append(check_messages)
     if wanted := text_rules(settings):
         found.append(TextCheck(wanted))
+    found += plugged_checks(settings)
     return tuple(Settled(check, settings) for check in found)

@@ -74,6 +74,10 @@ SPACELESS = re.compile("[\u0e00-\u0eff\u0f00-\u109f\u1780-\u17ff]")
 """Thai, Lao, Tibetan, Burmese, Khmer: where a zero-width space says between which words a line may break."""
 FLAG_OF_A_REGION = re.compile("\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f")
 
+APART = re.compile("[^\\W\\d_][\u0300-\u036f\u3099\u309a]+|[\u1100-\u1112][\u1161-\u1175]")
+"""A letter and its accent, or the parts of a Korean syllable, as signs of their own."""
+APART_SCREEN = r"[\x{300}-\x{36f}\x{3099}\x{309a}\x{1100}-\x{1112}]"
+
 ESCAPE = re.compile(
     r"\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}|\\r\\n|\\n\\n|\\n(?=[-*•0-9])|\\u\{[0-9a-fA-F]+\}|(?<=[.!?,;:])\\n"
     r"|(?<=[a-z0-9%)])\\n(?=[A-Z][a-z])|(?<=\w)\\t\w+\\[tn]|(?<![\w\\])\\\"\w[^\"\\\n]{0,80}\\\"|(?<=\w)\\/(?=\w)"
@@ -141,6 +145,15 @@ def _needed(text: str, place: int) -> bool:
     return letter in "\u115f\u1160" and "\u1100" <= (after or before) <= "\u11ff"
 
 
+def decomposed(text: Text) -> str | None:
+    """Letters that Unicode has one sign for, written as several (NFD), as macOS writes the names of files."""
+    found = [match[0] for match in APART.finditer(text.text) if unicodedata.normalize("NFC", match[0]) != match[0]]
+    if not found:
+        return None
+    letter = unicodedata.normalize("NFC", found[0])
+    return f"holds {letter!r} as {len(found[0])} signs{times(len(found))}: it looks the same and is other tokens"
+
+
 def escape(text: Text) -> str | None:
     """Letters and line ends that stand as the codes a program has for them."""
     match = ESCAPE.search(text.text) or QUOTED.search(text.text)
@@ -169,6 +182,12 @@ RULES = (
         find=invisible,
         beyond_ascii=UNSEEN_SCREEN,
         hint="take it out of the source",
+    ),
+    TextRule(
+        id="text.decomposed",
+        find=decomposed,
+        beyond_ascii=APART_SCREEN,
+        hint="clean the column with `nfc`",
     ),
     TextRule(
         id="text.escape",

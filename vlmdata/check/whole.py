@@ -7,11 +7,13 @@ from typing import Protocol
 
 from vlmdata.check.balance import Balance
 from vlmdata.check.coverage import SplitSizes, TagCoverage
+from vlmdata.check.endings import Endings
 from vlmdata.check.images import RepeatedInRow, SharedImages
 from vlmdata.check.repeats import Conflicts, Duplicates, OneAnswer
 from vlmdata.check.rows import Rows
 from vlmdata.check_settings import CheckSettings
 from vlmdata.protocols import DatasetCheck
+from vlmdata.rule_plugins import plugged_dataset_checks
 
 
 class RuledCheck(DatasetCheck, Protocol):
@@ -36,8 +38,10 @@ def dataset_checks(settings: CheckSettings, splits: Sequence[str] = ()) -> tuple
         Duplicates(rows),
         Conflicts(rows),
         OneAnswer(rows),
+        Endings(rows),
         Balance(rows),
         TagCoverage(rows),
         SplitSizes(settings, splits),
+        *plugged_dataset_checks(settings),
     )
     return tuple(check for check in checks if any(settings.wants(rule) for rule in check.rules))

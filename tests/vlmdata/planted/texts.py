@@ -194,6 +194,7 @@ KINDS = (
     _kind("Chinese as latin-1", "text.mojibake text.control", answer("红色的杯子".encode().decode("latin-1"))),
     _kind("Chinese gbk as latin-1", "text.mojibake", answer("红色的马克杯，手工制作".encode("gbk").decode("latin-1"))),
     _kind("Chinese as gbk", "text.mojibake", answer("红色的马克杯，手工制作".encode().decode("gbk", "replace"))),
+    _kind("letters and accents apart", "text.decomposed", answer("Gro\u0308\u00dfe: 30 cm, fu\u0308r jeden Tag. {}")),
     _kind("replacement character", "text.lost_letters", inside("\ufffd")),
     _kind("question marks for letters", "text.lost_letters", answer("Gr??e: 30 cm, f?r jeden sch?nen Tag. {}")),
     _kind("private use", "text.lost_letters", inside("\uf0b7")),

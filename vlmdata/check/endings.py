@@ -1,0 +1,67 @@
+"""Answers that end in the middle of a sentence, where nearly all others do not.
+
+Those whose own last words say so are a rule's about texts (`text.cut_off`); these are told by what others do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from vlmdata.check.rows import MOST, Rows, told
+from vlmdata.check.text_shape import LOOSE_SCREEN
+from vlmdata.record import Problem
+
+RULE = "dataset.unfinished_answer"
+OPEN = r"[\pL\pM\pN,;–—&+/(-]\s*\z"
+"""How a text ends that goes on: with a letter, a digit, a comma, or a sign that leads on."""
+
+SPACED = r"\s\S+\s+\S+"
+"""Words with spaces between them; scripts that write without end their sentences in many ways."""
+
+SHOWN = 24
+LAST = 4 * SHOWN
+
+
+@dataclass(slots=True)
+class Endings:
+    """Long answers, counted by how they end. The first few that go on are kept."""
+
+    rows: Rows
+    rules = (RULE,)
+    _long: int = 0
+    _open: int = 0
+    _first: list[tuple[int, str]] = field(default_factory=list)
+
+    def see(self, split: str, batch: pa.RecordBatch) -> None:  # noqa: ARG002
+        """Count a batch's answers."""
+        seen = self.rows.see(batch)
+        texts = seen.keys.answer_texts
+        least = self.rows.settings.threshold(RULE, "characters")
+        long = pc.and_(pc.greater_equal(pc.utf8_length(texts), least), pc.match_substring_regex(texts, SPACED))
+        long = pc.fill_null(long, False)
+        self._long += pc.sum(long).as_py() or 0
+        places = np.flatnonzero(long.to_numpy(zero_copy_only=False))
+        ends = pc.utf8_slice_codeunits(texts.take(pa.array(places)), start=-LAST)
+        goes_on = pc.and_not(pc.match_substring_regex(ends, OPEN), pc.match_substring_regex(ends, LOOSE_SCREEN))
+        open_ends = np.flatnonzero(goes_on.to_numpy(zero_copy_only=False))
+        self._open += len(open_ends)
+        for end in open_ends[: MOST - len(self._first)].tolist():
+            self._first.append((seen.first_row + int(places[end]), ends[end].as_py().rstrip()[-SHOWN:]))
+
+    def findings(self) -> Iterator[Problem]:
+        """The answers that go on, where few do."""
+        settings = self.rows.settings
+        ended = self._long - self._open
+        if self._long < settings.threshold(RULE, "rows") or ended < settings.threshold(RULE, "share") * self._long:
+            return
+        yield from told(map(self._finding, self._first), self._open, "such answers")
+
+    def _finding(self, found: tuple[int, str]) -> Problem:
+        row, end = found
+        message = f"the answer ends with {'...' + end!r}, in the middle of a sentence; nearly all others end with one"
+        return self.rows.problem(row, RULE, message, "fill in the whole text, or leave the row out", "messages")
