@@ -34,6 +34,9 @@ ENDINGS: Mapping[Ended, tuple[str, str, str]] = {
 }
 """What each ending but `stop` is called, and what to do about it."""
 
+BY_HAND = ("describe.empty", "the file of answers has none", "add a line with its id, then run it with --retry-failed")
+"""The same where people write the answers."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
@@ -83,7 +86,7 @@ class Judge:
     def verdict(self, entry: Entry, values: Mapping[str, Any]) -> Verdict:
         """The text of an entry for a row, and what is wrong with it but for the rules of texts."""
         if entry.ended != "stop":
-            rule, message, hint = ENDINGS[entry.ended]
+            rule, message, hint = BY_HAND if self._unwritten(entry) else ENDINGS[entry.ended]
             said = f"{message}: {_short(entry.reason)}" if entry.reason else message
             return self._rejected(Problem(rule=rule, message=said, hint=hint))
         wrong = self.form_problem(entry.text)
@@ -102,6 +105,10 @@ class Judge:
             return self._rejected(Problem(rule="text.surrogate", message=message, hint="ask again with --retry-failed"))
         found = tuple(self._placed(each) for each in self.quality.problems(text, values))
         return Verdict(text=text, problems=found)
+
+    def _unwritten(self, entry: Entry) -> bool:
+        """Whether a row has no answer because nobody has written one into the file."""
+        return self.config.provider == "file" and entry.ended == "empty"
 
     def form_problem(self, text: str) -> str:
         """What keeps an answer from being what the schema wants; nothing where it is, or where there is no schema."""
