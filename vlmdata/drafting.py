@@ -34,6 +34,7 @@ from vlmdata.drafting_tables import LOOKUP, LookedAt, is_of_conversations, look_
 from vlmdata.errors import ConfigError, SourceError
 from vlmdata.recipe import SourceConfig
 from vlmdata.record import InlineImage
+from vlmdata.settings import nearest
 from vlmdata.source import open_source
 from vlmdata.trial import Trial, allowed
 
@@ -53,12 +54,20 @@ def draft_recipe(source: str | Path, *, recipe_folder: Path | None = None) -> Dr
     """
     source = Path(source)
     if not source.exists():
-        raise SourceError(f"{source}: there is no such file or folder")
+        raise SourceError(f"{source}: there is no such file or folder{_meant(source)}")
     home = recipe_folder or (source if source.is_dir() else source.parent)
     chosen, notes = _chosen(source)
     if isinstance(chosen, LookedAt):
         return _table_draft(chosen, home, notes)
     return plain_draft(chosen, home, notes, [source] if source.is_dir() else [])
+
+
+def _meant(source: Path) -> str:
+    """What a path that is not there may have been meant for."""
+    near = nearest(source.name, [entry.name for entry in source.parent.iterdir()]) if source.parent.is_dir() else ""
+    if near or source.is_absolute() or len(source.parts) != 2 or source.suffix in TABLES:
+        return f"; {near}" if near else ""
+    return "; for a dataset of the Hugging Face Hub, add --hub"
 
 
 def _chosen(source: Path) -> tuple[LookedAt | Kind, list[str]]:
