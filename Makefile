@@ -15,7 +15,7 @@ TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4
 # Threads that wait without spinning: several times faster on a busy machine, no slower on a free one.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test test-families test-long check fix bench fuzz install clean
+.PHONY: demo test test-families test-long interop check fix bench fuzz docs dist test-wheel install clean
 
 install: $(STAMP)
 
@@ -23,7 +23,7 @@ install: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[all,dev]'
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[all,dev,docs]'
 	@touch $(STAMP)
 
 demo: $(STAMP)
@@ -39,6 +39,30 @@ test-long: $(STAMP)
 # Every family with every kind of rows, trained, resumed, evaluated and merged; `make test` runs one cell of six.
 test-families: $(STAMP)
 	$(TEST) load -m '' tests/vlmtrain/families
+
+# What a release consists of: the wheel is made from the sdist.
+dist: $(STAMP)
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/python -m twine check --strict dist/*
+
+# Every sample and the tests with the wheel, in environments that hold nothing of this checkout.
+test-wheel: $(STAMP)
+	$(BIN)/python -m pytest -m 'wheel or long or slow' tests/e2e/test_wheel.py tests/e2e/test_packaging.py
+
+# What is exported, read by the loaders of those who receive it: each project in an environment of its own.
+INTEROP := .venv-interop
+interop: $(STAMP) $(INTEROP)/llamafactory/.installed $(INTEROP)/swift/.installed $(INTEROP)/oumi/.installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m '' tests/interop
+
+$(INTEROP)/llamafactory/.installed: PACKAGES := torch==2.14.1 torchvision==0.29.1 llamafactory==0.9.5
+$(INTEROP)/swift/.installed: PACKAGES := torch==2.14.1 torchvision==0.29.1 ms-swift==4.6.0
+$(INTEROP)/oumi/.installed: PACKAGES := oumi==0.9
+$(INTEROP)/%/.installed:
+	$(PYTHON) -m venv $(INTEROP)/$*
+	echo '*' > $(INTEROP)/.gitignore
+	$(INTEROP)/$*/bin/python -m pip install --quiet --no-compile $(PACKAGES)
+	@touch $@
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -57,5 +81,10 @@ bench: $(STAMP)
 fuzz: $(STAMP)
 	$(BIN)/python -m tests.vlmdata.fuzzing --cases $(CASES) --seed $(SEED)
 
+# The pages, as a site to be opened from the disk: out/docs/index.html. A warning, such as a dead link, is an error.
+docs: $(STAMP)
+	$(BIN)/python -m sphinx -b html -W --keep-going -q docs out/docs
+	@echo "-> out/docs/index.html"
+
 clean:
-	rm -rf $(VENV) out
+	rm -rf $(VENV) $(INTEROP) out

@@ -14,7 +14,19 @@ STAGES = {
     "vlmdata": {"source", "convert", "draft", "image", "description", "check", "splits", "write", "reports", "exports"},
     "vlmtrain": {"model", "data", "collate", "budget", "train", "evaluation", "merging", "generation", "report"},
 }
-SHARED_WITH_TRAINER = {"record", "contract", "errors", "ledger", "pixels", "settings", "page", "terminal", "version"}
+SHARED_WITH_TRAINER = {
+    "record",
+    "contract",
+    "errors",
+    "ledger",
+    "pixels",
+    "settings",
+    "page",
+    "terminal",
+    "version",
+    "doctor",
+    "hub",
+}
 ASKED_FOR = {"vlmdata.ray_engine": {"ray"}, "vlmdata.description.": {"google", "openai"}}
 """What parts of vlmdata may import inside functions, since it is used only where a person has asked for it."""
 
@@ -22,6 +34,9 @@ SHARED_WITH_ASKING = {"description", "describe_access", "describe_settings"}
 """What may be used besides by what asks a model elsewhere, as those are asked who write descriptions."""
 
 ASKING = ("vlmtrain.judge.", "vlmtrain.endpoint")
+
+SHARED_WITH_TESTING = {"testing"}
+"""What the conformance tests of vlmtrain have from those of vlmdata."""
 
 PUBLIC_IN_FUNCTIONS = {"open", "load_recipe", "render"}
 
@@ -83,6 +98,7 @@ def test_vlmdata_imports_neither_vlmtrain_nor_anything_heavy(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("vlmtrain")])
 def test_vlmtrain_imports_only_the_shared_part_of_vlmdata(name: str) -> None:
     shared = SHARED_WITH_TRAINER | (SHARED_WITH_ASKING if name.startswith(ASKING) else set())
+    shared |= SHARED_WITH_TESTING if name.startswith("vlmtrain.testing") else set()
     for target, at_top in imports(name):
         package, module = stage_of(target)
         if package == "vlmdata":

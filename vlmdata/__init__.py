@@ -15,12 +15,19 @@ if TYPE_CHECKING:
     from vlmdata.dataset import open_dataset as open
     from vlmdata.dataset_page import write_report
     from vlmdata.describing import describe
+    from vlmdata.doctor.examining import examine
+    from vlmdata.doctor.findings import Examination
     from vlmdata.drafting import draft_recipe
+    from vlmdata.drafting_hub import draft_hub_recipe
     from vlmdata.drafting_plain import Draft
+    from vlmdata.exporting import export
+    from vlmdata.exports.result import ExportResult
+    from vlmdata.hub.result import PushResult
     from vlmdata.importing import import_dataset
     from vlmdata.ledger import Ledger
     from vlmdata.pipeline import BuildResult, build
     from vlmdata.prompting import PromptSource, SourcePrompt, render_source
+    from vlmdata.pushing import push
     from vlmdata.recipe import Recipe, load_recipe
     from vlmdata.record import Problem, Rejection
     from vlmdata.rendering import Prompt, render
@@ -32,10 +39,13 @@ if TYPE_CHECKING:
 _HOMES = {
     "BuildResult": "pipeline:BuildResult",
     "Draft": "drafting_plain:Draft",
+    "Examination": "doctor.findings:Examination",
+    "ExportResult": "exports.result:ExportResult",
     "Ledger": "ledger:Ledger",
     "Problem": "record:Problem",
     "Prompt": "rendering:Prompt",
     "PromptSource": "prompting:PromptSource",
+    "PushResult": "hub.result:PushResult",
     "Recipe": "recipe:Recipe",
     "Rejection": "record:Rejection",
     "ValidationResult": "validation_result:ValidationResult",
@@ -44,11 +54,15 @@ _HOMES = {
     "build": "pipeline:build",
     "build_shard": "sharing:build_shard",
     "describe": "describing:describe",
+    "draft_hub_recipe": "drafting_hub:draft_hub_recipe",
     "draft_recipe": "drafting:draft_recipe",
+    "examine": "doctor.examining:examine",
+    "export": "exporting:export",
     "import_dataset": "importing:import_dataset",
     "join": "sharing:join",
     "load_recipe": "recipe:load_recipe",
     "open": "dataset:open_dataset",
+    "push": "pushing:push",
     "render": "rendering:render",
     "render_source": "prompting:render_source",
     "schema": "contract:schema",
@@ -60,10 +74,13 @@ _HOMES = {
 __all__ = [
     "BuildResult",
     "Draft",
+    "Examination",
+    "ExportResult",
     "Ledger",
     "Problem",
     "Prompt",
     "PromptSource",
+    "PushResult",
     "Recipe",
     "Rejection",
     "SourcePrompt",
@@ -73,11 +90,15 @@ __all__ = [
     "build",
     "build_shard",
     "describe",
+    "draft_hub_recipe",
     "draft_recipe",
+    "examine",
+    "export",
     "import_dataset",
     "join",
     "load_recipe",
     "open",
+    "push",
     "render",
     "render_source",
     "schema",

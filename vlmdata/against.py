@@ -34,7 +34,7 @@ def _opened(path: Path, look: Look) -> Iterator[Corpus]:
         settings = read_settings(path)
         boundary = boundary_of(path, look.roots)
         refuse(settings.source, list(outside_problems(settings, path.parent, boundary)), RecipeError)
-        recipe = load_recipe(path)
+        recipe = load_recipe(path, allow_plugins=look.plugins)
         options = ScanOptions(
             settings=look.settings, images=look.reads_images, network=look.network, workers=look.workers
         )

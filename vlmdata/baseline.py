@@ -89,7 +89,7 @@ def write_baseline(path: Path, found: Mapping[Key, int], targets: Collection[str
     text = f'{{\n"baseline": {VERSION},\n"findings": [\n{body}\n]\n}}\n' if lines else _empty()
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.part")
-    unfinished.write_text(text, encoding="utf-8")
+    unfinished.write_text(text, encoding="utf-8", newline="\n")
     unfinished.replace(path)
 
 

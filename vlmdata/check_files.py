@@ -2,8 +2,8 @@
 
 From the farthest to the nearest: what `extends` names, in its order; vlmdata.toml, or [tool.vlmdata] in pyproject.toml;
 the recipe's `check`; the command line. A nearer `select` replaces a farther one, and takes rules that it names by their
-own id out of farther `ignore`s; `ignore` adds up; `rules` are put together rule by rule, key by key; of everything else
-the nearest counts.
+own id out of farther `ignore`s; `ignore` and `plugins` add up; `rules` are put together rule by rule, key by key; of
+everything else the nearest counts.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from vlmdata.check_settings import CheckSettings
 from vlmdata.errors import ConfigError
+from vlmdata.plugins import broken, refused
 from vlmdata.record import Problem
 from vlmdata.rules import matching_rules, rulebook
 from vlmdata.settings import Place, Settings, check, nearest, refuse
@@ -68,6 +69,7 @@ def _over(far: CheckSettings, near: Mapping[str, Any]) -> CheckSettings:
         select=select,
         ignore=tuple(dict.fromkeys((*kept, *near.get("ignore", ())))),
         preview=near.get("preview", far.preview),
+        plugins=tuple(dict.fromkeys((*far.plugins, *near.get("plugins", ())))),
         severities=severities,
         thresholds=thresholds,
         fail_on=near.get("fail_on", far.fail_on),
@@ -76,13 +78,15 @@ def _over(far: CheckSettings, near: Mapping[str, Any]) -> CheckSettings:
     )
 
 
-def file_layers(start: Path, may_read: MayRead = anything) -> list[Layer]:
+def file_layers(start: Path, may_read: MayRead = anything, *, allow_plugins: bool = False) -> list[Layer]:
     """The layers of the settings file nearest to a path, upwards to the repository's root; none where there is none.
+
+    Rules from outside that it names are imported where `allow_plugins` says so, and refused where it does not.
 
     Raises ConfigError with every problem of the file and of those that it extends.
     """
     found = nearest_file(start)
-    return layers_of_file(found, may_read) if found is not None else []
+    return layers_of_file(found, may_read, allow_plugins=allow_plugins) if found is not None else []
 
 
 def nearest_file(start: Path) -> Path | None:
@@ -98,21 +102,41 @@ def nearest_file(start: Path) -> Path | None:
     return None
 
 
-def layers_of_file(path: Path, may_read: MayRead = anything, above: Sequence[Path] = ()) -> list[Layer]:
+def layers_of_file(
+    path: Path, may_read: MayRead = anything, above: Sequence[Path] = (), *, allow_plugins: bool = False
+) -> list[Layer]:
     """A settings file's layer, and before it those that it extends. Raises ConfigError."""
     table = ("tool", "vlmdata") if path.name == PYPROJECT else ()
     settings = read_toml(path, table)
     if settings is None:
         raise ConfigError(f"{path.as_posix()}: has no [tool.vlmdata]")
-    return layers_of(replace(settings, source=_shown(path)), path.parent, may_read, (*above, path))
+    settings = replace(settings, source=_shown(path))
+    return layers_of(settings, path.parent, may_read, (*above, path), allow_plugins=allow_plugins)
 
 
 def layers_of(
-    settings: Settings, folder: Path, may_read: MayRead = anything, above: Sequence[Path] = ()
+    settings: Settings,
+    folder: Path,
+    may_read: MayRead = anything,
+    above: Sequence[Path] = (),
+    *,
+    allow_plugins: bool = False,
 ) -> list[Layer]:
     """The layer of settings that were read from a folder's file, and before it those that they extend."""
-    refuse(settings.source, [*check(settings, "settings.v1"), *rule_problems(settings)], ConfigError)
+    problems = [*check(settings, "settings.v1"), *rule_plugin_problems(settings, allowed=allow_plugins)]
+    if problems or "extends" not in settings.data:
+        problems += rule_problems(settings)
+    refuse(settings.source, problems, ConfigError)
     refuse(settings.source, list(_version_problems(settings)), ConfigError)
+    layers = _extended(settings, folder, may_read, above, allow_plugins)
+    refuse(settings.source, list(rule_problems(settings)), ConfigError)  # now that those it extends brought their rules
+    return [*layers, Layer(source=settings.source, data=settings.data)]
+
+
+def _extended(
+    settings: Settings, folder: Path, may_read: MayRead, above: Sequence[Path], allow_plugins: bool
+) -> list[Layer]:
+    """The layers of the files that settings extend."""
     named = settings.data.get("extends", [])
     layers: list[Layer] = []
     for name in [named] if isinstance(named, str) else named:
@@ -131,17 +155,20 @@ def layers_of(
                 ("extends",), f"there is no file {name!r}", hint=f"relative to {_shown(folder)}/"
             )
             refuse(settings.source, [problem], ConfigError)
-        layers += layers_of_file(path, may_read, above)
-    return [*layers, Layer(source=settings.source, data=settings.data)]
+        layers += layers_of_file(path, may_read, above, allow_plugins=allow_plugins)
+    return layers
 
 
-def recipe_layers(settings: Settings, folder: Path, may_read: MayRead = anything) -> list[Layer]:
+def recipe_layers(
+    settings: Settings, folder: Path, may_read: MayRead = anything, *, allow_plugins: bool = False
+) -> list[Layer]:
     """The layers of a recipe's `check`. Raises ConfigError."""
     data = settings.data.get("check")
     if not data:
         return []
     lines = {place[1:]: line for place, line in settings.lines.items() if place[:1] == ("check",)}
-    return layers_of(Settings(source=settings.source, data=data, lines=lines), folder, may_read)
+    named = Settings(source=settings.source, data=data, lines=lines)
+    return layers_of(named, folder, may_read, allow_plugins=allow_plugins)
 
 
 def check_data(settings: CheckSettings) -> dict[str, Any]:
@@ -155,6 +182,7 @@ def check_data(settings: CheckSettings) -> dict[str, Any]:
         "select": list(settings.select),
         "ignore": list(settings.ignore),
         "preview": settings.preview,
+        **({"plugins": list(settings.plugins)} if settings.plugins else {}),
         "fail_on": settings.fail_on,
         "max_errors": settings.max_errors,
         **most,
@@ -171,6 +199,22 @@ def command_layer(data: Mapping[str, Any]) -> Layer:
     settings = Settings(source="options", data={key: value for key, value in data.items() if value not in (None, [])})
     refuse("options", [*check(settings, "settings.v1"), *rule_problems(settings)], ConfigError)
     return Layer(source="options", data=settings.data)
+
+
+def rule_plugin_problems(settings: Settings, at: Place = (), *, allowed: bool) -> list[Problem]:
+    """What is wrong with the rules from outside that settings name. They are imported where that is allowed."""
+    from vlmdata.rule_plugins import rule_plugin
+
+    data: Any = settings.data
+    for step in at:
+        data = data.get(step) if isinstance(data, Mapping) else None
+    names = data.get("plugins") if isinstance(data, Mapping) else None
+    named: list[tuple[Place, str]] = [
+        ((*at, "plugins", number), name)
+        for number, name in enumerate(names if isinstance(names, list) else [])
+        if isinstance(name, str)
+    ]
+    return list(refused(settings, named, allowed=allowed)) or list(broken(settings, named, rule_plugin))
 
 
 def rule_problems(settings: Settings, at: Place = ()) -> Iterator[Problem]:

@@ -16,8 +16,8 @@ class CheckSettings:
 
     `select` and `ignore` are ids, families or `all`; what stands in both is ignored. A preview rule is looked for where
     `preview` is set, or `select` has its own id. `always` are rules that are looked for, as bad as the rulebook has
-    them, whatever the rest says. A validation fails on more than `max_errors` errors, and on warnings where `fail_on`
-    says so, or where there are more than `max_warnings`.
+    them, whatever the rest says. `plugins` are rules from outside, each `package.module:NAME`. A validation fails on
+    more than `max_errors` errors, and on warnings where `fail_on` says so, or where there are more than `max_warnings`.
     """
 
     select: tuple[str, ...] = ("all",)
@@ -26,6 +26,7 @@ class CheckSettings:
     severities: Mapping[str, Severity] = field(default_factory=dict)
     thresholds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     always: frozenset[str] = frozenset()
+    plugins: tuple[str, ...] = ()
     fail_on: Severity = "error"
     max_errors: int = 0
     max_warnings: int | None = None
@@ -65,6 +66,11 @@ def _wanted(name: str, select: tuple[str, ...], ignore: tuple[str, ...], preview
     if known.preview and not preview:
         return False
     return any(name in matching_rules(selector) for selector in select)
+
+
+def forget_wanted() -> None:
+    """Forget which rules are wanted, since the rulebook has changed."""
+    _wanted.cache_clear()
 
 
 DEFAULT = CheckSettings()

@@ -8,7 +8,18 @@ from typing import Annotated, Any
 
 import typer
 
-from vlmdata.commands import building, describing, drafting, looking_up, reporting, splitting, validating
+from vlmdata.commands import (
+    building,
+    checking_up,
+    describing,
+    drafting,
+    exporting,
+    looking_up,
+    pushing,
+    reporting,
+    splitting,
+    validating,
+)
 from vlmdata.terminal import exit_code_of, say
 
 app = typer.Typer(
@@ -42,6 +53,9 @@ app.command()(looking_up.schema)
 app.command()(looking_up.rule)
 app.command()(building.join)
 app.command()(splitting.split)
+app.command()(exporting.export)
+app.command()(pushing.push)
+app.command()(checking_up.doctor)
 
 
 def main(command: Callable[[], Any] = app) -> None:

@@ -180,8 +180,7 @@ def answers_hash(config: DescribeConfig) -> str:
 def rules_of_texts(settings: CheckSettings) -> Rules:
     """The rules of texts as a build applies them to answers. A mere warning rejects a written text."""
     looks = checks(settings)
-    kept = ("id", "messages", "image_info", "origin")
-    schema = pa.schema([each for each in arrow_type() if each.name in kept])
+    schema = pa.schema([each for each in arrow_type() if each.name != "images"])
 
     def problems(texts: Sequence[str]) -> list[list[Problem]]:
         found: list[list[Problem]] = [[] for _ in texts]
@@ -197,7 +196,8 @@ def rules_of_texts(settings: CheckSettings) -> Rules:
 def _record(place: int, text: str) -> Mapping[str, Any]:
     """A text as the answer of a conversation. Half a character, which no file can hold, is none of a provider's."""
     answer = text.encode("utf-8", "replace").decode()
-    return {"id": str(place), "messages": [_turn("user", "Describe it."), _turn("assistant", answer)], "image_info": []}
+    turns = [_turn("user", "Describe it."), _turn("assistant", answer)]
+    return {"id": str(place), "group": "", "messages": turns, "image_info": [], "tags": [], "fields": []}
 
 
 def _turn(role: str, text: str) -> Mapping[str, Any]:

@@ -17,6 +17,7 @@ from vlmdata.draft.table import Column
 from vlmdata.draft.tidying import proposed
 from vlmdata.draft.unfound import unfound_photos
 from vlmdata.draft.writing import Found, recipe_text
+from vlmdata.drafting_options import options_of
 from vlmdata.drafting_plain import (
     Draft,
     counted,
@@ -35,7 +36,7 @@ from vlmdata.errors import ConfigError, SourceError
 from vlmdata.recipe import SourceConfig
 from vlmdata.record import InlineImage
 from vlmdata.settings import nearest
-from vlmdata.source import open_source
+from vlmdata.source import FOLDERS, open_source
 from vlmdata.trial import Trial, allowed
 
 MAX_FILES = 20
@@ -91,33 +92,34 @@ def _chosen(source: Path) -> tuple[LookedAt | Kind, list[str]]:
         )
     if _are_shards(kinds):
         folder = Path(os.path.commonpath([kind.path.parent for kind in kinds]))
-        of_all = look_at(Kind(type="parquet", path=folder), [folder, source])
-        words = f"the {len(kinds)} Parquet files in it have the same columns, and are read as one table: {listed}"
-        return of_all, [f"{shown_name(folder, source)!r}: {words}"]
+        of_all = look_at(Kind(type=kinds[0].type, path=folder), [folder, source])
+        words = f"the {len(kinds)} tables in it have the same columns, and are read as one"
+        return of_all, [f"{shown_name(folder, source)!r}: {words}: {listed}; name one to draft from it alone"]
     with_photos = [looked for kind in kinds[:MAX_FILES] if (looked := _look_for_photos(kind, source)) is not None]
     if len(with_photos) != 1:
         which = "none of them names photos" if not with_photos else f"{len(with_photos)} of them name photos"
-        if with_photos and _have_same_columns(kinds):
-            which += ", and all have the same columns: join them in one file, or save them as Parquet"
         raise ConfigError(f"{source}: {len(kinds)} tables, and {which}: {listed}; name the one to draft from")
     note = f"{relative(with_photos[0].path, source)!r} was taken, the only one of {len(kinds)} tables that names photos"
     return with_photos[0], [note]
 
 
 def _are_shards(kinds: Sequence[Kind]) -> bool:
-    """Whether these are all the Parquet files of a folder, and have the same columns."""
-    if any(kind.type != "parquet" for kind in kinds) or not _have_same_columns(kinds):
+    """Whether these are all the tables of a folder, written in one way and with the same columns."""
+    types = {kind.type for kind in kinds}
+    if len(types) > 1 or not types <= {"parquet", *FOLDERS}:
         return False
     folder = Path(os.path.commonpath([kind.path.parent for kind in kinds]))
-    return set(open_source(SourceConfig(type="parquet", path=folder)).files) == {kind.path for kind in kinds}
-
-
-def _have_same_columns(kinds: Sequence[Kind]) -> bool:
     try:
-        columns = {tuple(open_source(SourceConfig(type=kind.type, path=kind.path)).columns) for kind in kinds}
+        options = [options_of(kind)[0] for kind in kinds]
+        if any(each != options[0] for each in options):
+            return False
+        source = open_source(SourceConfig(type=kinds[0].type, path=folder, options=options[0]))
+        if set(source.files) != {kind.path for kind in kinds}:
+            return False
+        each = (open_source(SourceConfig(type=kind.type, path=kind.path, options=options[0])) for kind in kinds)
+        return len({tuple(one.columns) for one in each}) == 1
     except SourceError:
         return False
-    return len(columns) == 1
 
 
 def _one(kind: Kind, source: Path) -> LookedAt | Kind:

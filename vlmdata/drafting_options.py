@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from vlmdata.draft.writing import Line
 from vlmdata.draft.yaml_text import flow_list, quoted, scalar
 from vlmdata.errors import SourceError
 from vlmdata.recipe import SourceConfig
-from vlmdata.source import open_source
+from vlmdata.source import FOLDERS, open_source
 from vlmdata.source.captions import TRANSLATION
 from vlmdata.source.dialect import find_dialect
+from vlmdata.source.several_files import tables_in
 
 MAX_HEADER_ROW = 10
 MAX_CAPTIONS = 500
@@ -26,7 +28,9 @@ Options = tuple[dict[str, Any], tuple[Line, ...]]
 
 
 def options_of(kind: Kind) -> Options:
-    """The options that a source of this type needs, and the recipe's lines for them."""
+    """The options that a source of this type needs, and the recipe's lines for them; for a folder its first file's."""
+    if kind.type in FOLDERS and kind.path.is_dir():
+        kind = replace(kind, path=tables_in(kind.path, kind.type)[0])
     if kind.type == "csv":
         return _csv_options(kind.path)
     if kind.type == "excel":

@@ -62,5 +62,9 @@ class MissingPackageError(VlmError):
     """An optional package that is not installed, with the command that installs it."""
 
 
+class PluginError(VlmError):
+    """Code from outside that is not there, is of another kind, or fails: its fault, neither the data's nor ours."""
+
+
 class LedgerError(AssertionError):
     """The counts do not balance: our bug, never the data's."""

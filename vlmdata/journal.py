@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from vlmdata.blocks import BLOCK_BYTES, BLOCK_ROWS, BlockId, BlockResult, ShardEnd
 from vlmdata.contract import CONTRACT
 from vlmdata.errors import OutputError
+from vlmdata.plugins import identity
 from vlmdata.protocols import Source
 from vlmdata.recipe import Recipe, portable, recipe_from
 from vlmdata.version import __version__
@@ -32,6 +33,8 @@ def scan_key(recipe: Recipe, source: Source) -> str:
     said = [CONTRACT, __version__, BLOCK_ROWS, BLOCK_BYTES, written, str(recipe.folder.resolve()), states]
     said.append(getattr(source, "fingerprint", ""))
     said.append(_written_for(recipe))
+    if recipe.plugins:
+        said.append([identity(name) for name in recipe.plugins])
     return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -84,13 +87,13 @@ class Journal:
         unfinished.write_text(json.dumps(said, default=str), encoding="utf-8")
         unfinished.replace(self.folder / BEGUN)
 
-    def recipe(self) -> Recipe:
+    def recipe(self, *, allow_plugins: bool = False) -> Recipe:
         """The recipe of the scan that was begun here. Raises OutputError where none was."""
         try:
             said = json.loads((self.folder / BEGUN).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             raise OutputError(f"{self.folder}: no shard was built here; vlmdata build RECIPE --shard 1/N") from None
-        return recipe_from(said["recipe"], said["folder"])
+        return recipe_from(said["recipe"], said["folder"], allow_plugins=allow_plugins)
 
     def worth_keeping(self) -> bool:
         """Whether a block is finished."""

@@ -26,7 +26,10 @@ class Looked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """One look at a target. `settled`: whether the settings were given, so that a recipe's own do not count."""
+    """One look at a target. `settled`: whether the settings were given, so that a recipe's own do not count.
+
+    `plugins`: whether code from outside may be run that a recipe names.
+    """
 
     path: Path
     collector: Collector
@@ -39,6 +42,7 @@ class Look:
     watch: Watch = nobody
     layers: tuple[Layer, ...] = ()
     settled: bool = False
+    plugins: bool = False
 
     @property
     def settings(self) -> CheckSettings:

@@ -345,7 +345,8 @@ def report(work: Build, files: Sequence[WrittenFile]) -> BuildResult:
         )
     seconds = time.monotonic() - work.started
     write_json(folder / "manifest.json", manifest(work.recipe, work.source, files, work.ledger))
-    (folder / "README.md").write_text(dataset_card(work.recipe, work.ledger, files), encoding="utf-8")
+    card = dataset_card(work.recipe, work.ledger, files)
+    (folder / "README.md").write_text(card, encoding="utf-8", newline="\n")
     write_page(folder, work.recipe.dataset.name)
     write_json(folder / "build-log.json", build_log(work.ledger, workers=work.job.workers, seconds=seconds))
     if work.journal.key() != scan_key(work.recipe, work.source):

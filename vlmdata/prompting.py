@@ -97,22 +97,24 @@ class PromptSource:
         )
 
 
-def render_source(
+def render_source(  # noqa: PLR0913  (what a person may ask of it, each by its name)
     using: Recipe | str | Path,
     *,
     input: str | Path | None = None,
     where: str | None = None,
     image_roots: Sequence[str | Path] = (),
     conversation: int | None = None,
+    allow_plugins: bool = False,
 ) -> PromptSource:
     """The rows of a recipe's source, or of another `input` of the same type, as prompts.
 
     `using` is a recipe, its file, or the folder of a built dataset, whose manifest keeps one; then paths are relative
     to the input's folder. The recipe's `limit` is not applied, and `where` stands in for its condition; an empty one
     takes all rows. Of a recipe with several conversations a row, `conversation` is the number of the one to ask.
+    `allow_plugins` says whether the recipe may name code from outside, such as its source.
     Raises RecipeError, ConfigError or SourceError before any row is read.
     """
-    recipe = _recipe_of(using, input, where, image_roots)
+    recipe = _recipe_of(using, input, where, image_roots, allow_plugins=allow_plugins)
     asked = _asked(recipe, conversation)
     source = open_source(asked.source)
     refuse_odd_names(source)
@@ -122,7 +124,12 @@ def render_source(
 
 
 def _recipe_of(
-    using: Recipe | str | Path, path: str | Path | None, where: str | None, image_roots: Sequence[str | Path]
+    using: Recipe | str | Path,
+    path: str | Path | None,
+    where: str | None,
+    image_roots: Sequence[str | Path],
+    *,
+    allow_plugins: bool,
 ) -> Recipe:
     """The recipe with what differs put over it, and everything checked again."""
     if isinstance(using, Recipe):
@@ -135,11 +142,13 @@ def _recipe_of(
         folder = Path(using).parent
     changes = _changes(folder, path, where, image_roots)
     if isinstance(using, Recipe):
-        recipe = recipe_from(override(using.settings, changes).data, folder)
+        allow_plugins = allow_plugins or using.source.allow_plugins
+        recipe = recipe_from(override(using.settings, changes).data, folder, allow_plugins=allow_plugins)
     elif built:
-        recipe = recipe_from(override(Settings(source="manifest.json", data=_kept(using)), changes).data, folder)
+        written = override(Settings(source="manifest.json", data=_kept(using)), changes)
+        recipe = recipe_from(written.data, folder, allow_plugins=allow_plugins)
     else:
-        recipe = load_recipe(using, set=changes)
+        recipe = load_recipe(using, set=changes, allow_plugins=allow_plugins)
     return recipe if where is None or where else replace(recipe, source=replace(recipe.source, where=None))
 
 
@@ -166,7 +175,7 @@ def _kept(dataset: str | Path) -> dict[str, Any]:
     written = read_manifest(dataset).get("recipe")
     if not isinstance(written, dict):
         raise ContractError(f"{dataset}: the manifest holds no recipe, so that there are no templates to render with")
-    return {key: value for key, value in written.items() if key != "describe"}
+    return {key: value for key, value in written.items() if key not in {"describe", "check"}}
 
 
 def _asked(recipe: Recipe, conversation: int | None) -> Recipe:

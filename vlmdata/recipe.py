@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from vlmdata.check_files import check_data, layered, recipe_layers, rule_problems
+from vlmdata.check_files import check_data, layered, recipe_layers, rule_plugin_problems, rule_problems
 from vlmdata.check_settings import CheckSettings
 from vlmdata.contract import CONTRACT
 from vlmdata.describe_settings import JOURNAL, DescribeConfig
 from vlmdata.errors import ConfigError, RecipeError
 from vlmdata.pixels import PIXEL_LIMIT
+from vlmdata.plugins import is_plugin
 from vlmdata.questions import benchmark_folder, zip_names
 from vlmdata.recipe_problems import (
     SPLIT_KEYS,
@@ -22,7 +23,9 @@ from vlmdata.recipe_problems import (
     listed,
     parts_of,
     shares_of,
+    source_plugin_problems,
 )
+from vlmdata.record import Problem
 from vlmdata.settings import Settings, check, nearest, override, read_settings, refuse, to_dataclass
 
 SHIPPED = Path(__file__).parent / "recipes"
@@ -50,6 +53,7 @@ class DatasetInfo:
     name: str = "dataset"
     license: str = "unknown"
     source: str = ""
+    attribution: str = ""
     description: str = ""
 
 
@@ -57,7 +61,9 @@ class DatasetInfo:
 class SourceConfig:
     """Where the rows come from. `nulls` are cell texts, trimmed, that stand for a missing value.
 
-    `options` are the keys that this type of source alone understands; each source declares them as a dataclass.
+    `type` is the name of one, or `package.module:open_x` for one from outside, which is opened only with leave
+    (`allow_plugins`). `options` are the keys that this type of source alone understands; each source declares them as a
+    dataclass.
     """
 
     type: str
@@ -66,6 +72,7 @@ class SourceConfig:
     limit: int | None = None
     nulls: tuple[str, ...] = ("",)
     options: Mapping[str, Any] = field(default_factory=dict)
+    allow_plugins: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,27 +178,47 @@ class Recipe:
     check: CheckSettings = field(default_factory=CheckSettings)
     max_rejected: str | int | float = 0
 
+    @property
+    def plugins(self) -> tuple[str, ...]:
+        """The code from outside that a build of it runs, its source and its rules; none where it has no leave."""
+        if not self.source.allow_plugins:
+            return ()
+        source = (self.source.type,) if is_plugin(self.source.type) else ()
+        return (*source, *self.check.plugins)
 
-def load_recipe(path: str | Path, set: Mapping[str, Any] | None = None) -> Recipe:
+
+def load_recipe(path: str | Path, set: Mapping[str, Any] | None = None, *, allow_plugins: bool = True) -> Recipe:
     """Read a recipe. `set` puts values over the file's (`{"source.limit": 500}`).
 
     A bare name such as `llava-instruct-mix-vsft`, where there is no such file, is a recipe that comes with vlmdata; its
-    paths are relative to the current folder. Raises RecipeError with all problems in `.problems`: YAML, unknown keys,
-    values, templates.
+    paths are relative to the current folder. `allow_plugins` says whether it may name code from outside, which is
+    imported then. Raises RecipeError with all problems in `.problems`: YAML, unknown keys, values, templates.
     """
     path = Path(path)
     if path.suffix.lower() in NO_RECIPES and path.exists():
         raise ConfigError(f"{path}: is no recipe; to make one from it: vlmdata init {path.as_posix()}")
     settings, folder = shipped_recipe(path) or (read_settings(path), path.parent)
     settings = override(settings, set or {})
-    problems = [
-        *check(settings, "recipe.v1"),
-        *conversation_problems(settings),
-        *rule_problems(settings, ("check",)),
-    ]
+    problems = [*source_plugin_problems(settings, allowed=allow_plugins), *_first_problems(settings, allow_plugins)]
     refuse(settings.source, sorted(problems, key=lambda problem: (problem.line, problem.field)), RecipeError)
     refuse(settings.source, sorted(deeper_problems(settings), key=lambda problem: problem.line), RecipeError)
-    return _recipe(settings, folder)
+    return _recipe(settings, folder, allow_plugins=allow_plugins)
+
+
+def _first_problems(settings: Settings, allow_plugins: bool) -> list[Problem]:
+    """What is wrong with the keys and words of a recipe. Rules that `extends` may bring along are looked at later."""
+    found = [
+        *check(settings, "recipe.v1"),
+        *conversation_problems(settings),
+        *rule_plugin_problems(settings, ("check",), allowed=allow_plugins),
+    ]
+    unknown = list(rule_problems(settings, ("check",)))
+    return [*found, *unknown] if found or not _extends(settings) else found
+
+
+def _extends(settings: Settings) -> bool:
+    checks = settings.data.get("check")
+    return isinstance(checks, Mapping) and "extends" in checks
 
 
 def shipped_recipe(name: Path) -> tuple[Settings, Path] | None:
@@ -210,16 +237,18 @@ def shipped_recipe(name: Path) -> tuple[Settings, Path] | None:
     return replace(read_settings(SHIPPED / f"{name}.yaml"), source=f"{name}.yaml"), Path()
 
 
-def recipe_from(data: Mapping[str, Any], folder: str | Path = ".") -> Recipe:
-    """A recipe from plain data, as a program or a manifest holds it. Raises RecipeError."""
+def recipe_from(data: Mapping[str, Any], folder: str | Path = ".", *, allow_plugins: bool = False) -> Recipe:
+    """A recipe from plain data, as a program or a manifest holds it. Raises RecipeError.
+
+    Without `allow_plugins`, rules from outside are refused, and a source from outside can't be opened.
+    """
     settings = Settings(source="recipe", data=dict(data))
-    problems = [*check(settings, "recipe.v1"), *conversation_problems(settings), *rule_problems(settings, ("check",))]
-    refuse(settings.source, problems, RecipeError)
+    refuse(settings.source, _first_problems(settings, allow_plugins), RecipeError)
     refuse(settings.source, deeper_problems(settings), RecipeError)
-    return _recipe(settings, Path(folder))
+    return _recipe(settings, Path(folder), allow_plugins=allow_plugins)
 
 
-def _recipe(settings: Settings, folder: Path) -> Recipe:
+def _recipe(settings: Settings, folder: Path, *, allow_plugins: bool) -> Recipe:
     data = dict(settings.data)
     images = dict(data.get("images", {}))
     images["roots"] = [
@@ -227,12 +256,14 @@ def _recipe(settings: Settings, folder: Path) -> Recipe:
     ]
     images["places"] = [_image_place(entry) for entry in listed(images.pop("from", []))]
     conversations = [{**entry, "user": parts_of(entry["user"])} for entry in data.get("conversations", [])]
-    plain = {**data, "source": _source(data["source"], folder), "images": images, "conversations": conversations}
+    source = {**_source(data["source"], folder), "allow_plugins": allow_plugins}
+    plain = {**data, "source": source, "images": images, "conversations": conversations}
     plain["network"] = [] if data.get("network", "none") == "none" else data["network"]
     if "describe" in data:
         plain["describe"] = _describe(data["describe"], folder)
     plain["split"] = _split(data.get("split", {"train": 1.0}), folder)
-    plain.update(settings=settings, folder=folder, check=layered(recipe_layers(settings, folder)))
+    layers = recipe_layers(settings, folder, allow_plugins=allow_plugins)
+    plain.update(settings=settings, folder=folder, check=layered(layers))
     return to_dataclass(Recipe, plain)
 
 
@@ -260,7 +291,7 @@ def _source(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     options = {key: value for key, value in data.items() if key not in COMMON_KEYS}
     if "path" in data:
         common["path"] = str(folder / data["path"])
-    elif "dataset" in data:
+    elif "dataset" in data and not is_plugin(data["type"]):
         common["path"] = str(folder / data["dataset"])
     if data["type"] == "rejected" and "of" in data:
         options["of"] = _source(data["of"], folder)

@@ -11,6 +11,7 @@ from typing import Any
 
 from vlmdata.contract import schema as schema_of
 from vlmdata.describe_problems import describe_problems
+from vlmdata.plugins import broken, imported_function, is_plugin, refused
 from vlmdata.record import Problem
 from vlmdata.settings import Place, Settings, nearest
 from vlmdata.templates import TemplateError, compile_expression, compile_template
@@ -62,6 +63,16 @@ def has_own_conversations(source: Mapping[str, Any]) -> bool:
     return kind in WITH_OWN_CONVERSATIONS or (kind == "hub" and "format" in source)
 
 
+def source_plugin_problems(settings: Settings, *, allowed: bool) -> list[Problem]:
+    """What is wrong with a source from outside. Its module is imported where that is allowed."""
+    source = settings.data.get("source")
+    kind = source.get("type") if isinstance(source, Mapping) else None
+    if not isinstance(kind, str) or not is_plugin(kind):
+        return []
+    named: list[tuple[Place, str]] = [(("source", "type"), kind)]
+    return list(refused(settings, named, allowed=allowed)) or list(broken(settings, named, imported_function))
+
+
 def conversation_problems(settings: Settings) -> Iterator[Problem]:
     """Templates where the rows are conversations already, and none where they are needed."""
     data = settings.data
@@ -101,7 +112,7 @@ def _path_problems(settings: Settings) -> Iterator[Problem]:
     """Texts that no file can be called, on which the operating system would give up in words of its own."""
     roots = settings.data.get("images", {}).get("root", [])
     places: list[tuple[Place, str]] = [(("images", "root"), root) for root in listed(roots)]
-    source = settings.data["source"]
+    source = _known_keys(settings.data["source"])
     places += [(("source", key), source.get(key, "")) for key in ("path", "dataset")]
     places += [(("source", "of", key), source.get("of", {}).get(key, "")) for key in ("path", "dataset")]
     places += [(("describe", key), settings.data.get("describe", {}).get(key, "")) for key in ("journal", "path")]
@@ -110,6 +121,11 @@ def _path_problems(settings: Settings) -> Iterator[Problem]:
         if not can_be_a_path(path):
             shown = repr(path) if len(path) < 80 else f"{path[:60]!r} … ({len(path):,} characters)"
             yield settings.problem(place, f"found {shown}, which no file can be called", rule="recipe.path")
+
+
+def _known_keys(source: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The keys of a source that are vlmdata's to look at: of one from outside, its path alone."""
+    return {key: source[key] for key in ("path",) if key in source} if is_plugin(source["type"]) else source
 
 
 def can_be_a_path(path: str) -> bool:
@@ -123,7 +139,7 @@ def can_be_a_path(path: str) -> bool:
 
 def _dialect_problems(settings: Settings) -> Iterator[Problem]:
     """A delimiter or quote that no row could be read with."""
-    source = settings.data["source"]
+    source = _known_keys(settings.data["source"])
     for key in ("delimiter", "quote"):
         if source.get(key) in {"\n", "\r", "\0"}:
             yield settings.problem(("source", key), f"found {source[key]!r}, which ends a line or a file")

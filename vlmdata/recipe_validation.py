@@ -31,17 +31,17 @@ def look_at_recipe(look: Look) -> None:
     look.looked.sources[settings.source] = look.path.as_posix()
     look.looked.sources[look.path.name] = look.path.as_posix()
     refuse(settings.source, list(outside_problems(settings, folder, boundary)), RecipeError)
-    _refuse_bad_extends(settings, folder, boundary)
-    recipe = load_recipe(look.path)
-    look.settle(recipe_layers(recipe.settings, folder))
+    _refuse_bad_extends(look, settings, boundary)
+    recipe = load_recipe(look.path, allow_plugins=look.plugins)
+    look.settle(recipe_layers(recipe.settings, folder, allow_plugins=look.plugins))
     _look_at(look, recipe, boundary)
 
 
-def _refuse_bad_extends(settings: Settings, folder: Path, boundary: Boundary) -> None:
+def _refuse_bad_extends(look: Look, settings: Settings, boundary: Boundary) -> None:
     """Raise RecipeError where settings that a recipe extends can't be read, or must not be."""
     if isinstance(settings.data.get("check"), dict) and "extends" in settings.data["check"]:
         try:
-            recipe_layers(settings, folder, boundary.holds)
+            recipe_layers(settings, look.path.parent, boundary.holds, allow_plugins=look.plugins)
         except ConfigError as error:
             raise RecipeError(error.message, error.problems) from None
 

@@ -53,7 +53,8 @@ def _recipe_of(dataset: str | Path) -> Recipe:
     written = read_manifest(dataset).get("recipe")
     if not isinstance(written, dict):
         raise ContractError(f"{dataset}: the manifest holds no recipe, so that there are no templates to render with")
-    return recipe_from(written, dataset)
+    kept = {key: value for key, value in written.items() if key != "check"}  # which may name rules from outside
+    return recipe_from(kept, dataset)
 
 
 def _prompt(

@@ -27,6 +27,8 @@ from vlmdata.write.manifest import write_json
 from vlmdata.write.plan import LARGEST_SHARD, SHARD_ROWS
 
 ROWS_AT_ONCE = 64
+ORIGINS = ("source_commit", "plugins", "described")
+"""What a manifest says of where rows came from, beside its sources, where there is something to say."""
 REPORT, QUARANTINE, INFO = "report.json", "rejected.jsonl", "dataset_info.json"
 
 
@@ -75,7 +77,7 @@ def rewrite(wanted: Rewriting, folder: Path) -> None:
     recipe, ledger = _recipe(wanted, earlier), _ledger(wanted, earlier)
     write_json(folder / MANIFEST, _manifest(earlier, recipe, ledger, written))
     write_json(folder / REPORT, _report(wanted, recipe, ledger))
-    (folder / "README.md").write_text(dataset_card(recipe, ledger, written), encoding="utf-8")
+    (folder / "README.md").write_text(dataset_card(recipe, ledger, written), encoding="utf-8", newline="\n")
     if (wanted.source / QUARANTINE).is_file():
         shutil.copyfile(wanted.source / QUARANTINE, folder / QUARANTINE)
     else:
@@ -139,8 +141,9 @@ def _keep_features(wanted: Rewriting, folder: Path) -> None:
 
 
 def _recipe(wanted: Rewriting, earlier: Mapping[str, Any]) -> Recipe:
-    """The recipe of the dataset, with the splits that were asked for now."""
-    data = dict(earlier.get("recipe") or {})
+    """The recipe of the dataset, with the splits that were asked for now. Its checks, which may be code from outside,
+    were run when it was built."""
+    data = {key: value for key, value in (earlier.get("recipe") or {}).items() if key != "check"}
     if not data:
         data = {"dataset": {"name": wanted.source.resolve().name}}
         data["source"] = {"type": "conversations", "path": wanted.source.resolve().name}
@@ -197,6 +200,8 @@ def _manifest(
     """The manifest of the dataset with other splits and files; what it was built from stays as it was."""
     named = [asdict(file) for file in files]
     digest = hashlib.sha256(json.dumps([CONTRACT, named], sort_keys=True).encode()).hexdigest()
+    checked = {key: value for key, value in (earlier.get("recipe") or {}).items() if key == "check"}
+    origins = {key: earlier[key] for key in ORIGINS if key in earlier}
     return {
         "contract": CONTRACT,
         "vlmdata": __version__,
@@ -207,7 +212,8 @@ def _manifest(
         "splits": ledger.splits,
         "files": named,
         "ledger": ledger.as_dict(),
-        "recipe": {"contract": CONTRACT, **recipe.settings.data},
+        "recipe": {"contract": CONTRACT, **recipe.settings.data, **checked},
+        **origins,
     }
 
 

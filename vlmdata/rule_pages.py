@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from vlmdata.rules import Rule, rulebook
+from vlmdata.rules import Rule, built_in_rules
 
 WIDTH = 100
 NAMED = re.compile(r"\[([a-z]+\.[a-z_0-9]+)\]")
@@ -29,6 +29,7 @@ FAMILIES: Mapping[str, str] = {
     "describe": "Texts that a model writes for rows without one",
     "eval": "Who is asked in an evaluation, and what scores must reach",
     "excel": "Sheets of Excel files",
+    "export": "Rows that another format can't hold",
     "folder": "Folders of images",
     "hub": "Datasets on the Hub",
     "id": "The names of rows",
@@ -40,6 +41,7 @@ FAMILIES: Mapping[str, str] = {
     "network": "Images that are downloaded",
     "options": "Options of questions",
     "parquet": "Parquet files",
+    "push": "What a push to the Hub keeps back",
     "recipe": "Recipes that can't be built",
     "rejected": "Rows that an earlier build rejected",
     "row": "Values of a row",
@@ -57,6 +59,12 @@ OF_DATASETS = frozenset({"contract", "split", "dataset"})
 """Families whose findings are not about one row, so that no row is rejected for them."""
 
 STOPS = "It can't be ignored: nothing is read until it is mended."
+STOPS_OF_FAMILY: Mapping[str, str] = {
+    "export": "It can't be ignored: the row is not exported, and stands in `not_exported.jsonl`. With `--allow-loss`, "
+    "`vlmdata export` succeeds without such rows.",
+}
+"""What the rules of a family stop that don't stop the reading."""
+
 CHANGE = "It is no finding. The report counts it and shows samples; it never fails a build or a validation."
 REJECTED = (
     "A build rejects such a row, writes it into `rejected.jsonl`, and publishes nothing where more rows are rejected "
@@ -92,7 +100,7 @@ def sections(rule: Rule, example: Example | None = None) -> Iterator[Section]:
     if rule.change:
         yield Section("How it is counted", CHANGE)
     elif rule.stops:
-        yield Section("How to ignore it", STOPS)
+        yield Section("How to ignore it", STOPS_OF_FAMILY.get(rule.family, STOPS))
     else:
         yield from _about_settings(rule)
 
@@ -156,7 +164,7 @@ def _cell(text: str) -> str:
 
 def pages(samples: Path) -> dict[str, str]:
     """Every page of docs/rules by its file name, with an example of each rule that a folder of `samples` shows."""
-    rules = list(rulebook().values())
+    rules = list(built_in_rules().values())
     examples = examples_in(samples)
     made = {f"{rule.id}.md": page(rule, examples.get(rule.id)) for rule in rules}
     return {"README.md": index(rules), **made}

@@ -5,7 +5,7 @@ The rulebook is a folder of YAML files, one for each family of rules. Documentat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -53,9 +53,24 @@ class Rule:
         return "change" if self.change else self.severity
 
 
+_from_outside: dict[str, Rule] = {}
+
+
 @cache
 def rulebook() -> Mapping[str, Rule]:
-    """All rules by id, in the order of their ids."""
+    """All rules by id, in the order of their ids: vlmdata's own, and those of the plug-ins that this process uses."""
+    return dict(sorted({**built_in_rules(), **_from_outside}.items()))
+
+
+def add_rules(rules: Iterable[Rule]) -> None:
+    """Put the rules of a plug-in into the rulebook of this process. Their families are none of vlmdata's own."""
+    _from_outside.update({rule.id: rule for rule in rules})
+    rulebook.cache_clear()
+
+
+@cache
+def built_in_rules() -> Mapping[str, Rule]:
+    """The rules that come with vlmdata, by id, in the order of their ids."""
     found: dict[str, Rule] = {}
     for file in sorted(RULEBOOK.glob("*.yaml")):
         entries: dict[str, dict[str, Any]] = yaml.load(file.read_text(encoding="utf-8"), Loader=LOADER)

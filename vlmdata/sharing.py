@@ -88,22 +88,24 @@ def build_shard(  # noqa: PLR0913  (what a person may ask of a shard, each by it
         return ShardResult(phase="scan", missing=tuple(journal.missing(len(source.shards()))))
 
 
-def join(
+def join(  # noqa: PLR0913  (what a person may ask of it, each by its name)
     out: str | Path,
     *,
     replace: bool = False,
     plan_only: bool = False,
+    allow_plugins: bool = True,
     workers: int | None = None,
     on_progress: Watch | None = None,
 ) -> BuildResult | None:
     """Join the shards that were built for `out`, write what none of them has written, and publish the dataset.
 
+    `allow_plugins` says whether the shards' recipe may name code from outside, which is run again here.
     With `plan_only` nothing is written yet: the shards, run once more, write their part, and a second join publishes.
     Raises OutputError with what is missing where a shard has not finished, and BuildRefusedError.
     """
     out = Path(out)
     journal = Journal(Stage.of(out).work)
-    recipe = journal.recipe()
+    recipe = journal.recipe(allow_plugins=allow_plugins)
     source = open_source(recipe.source)
     if journal.key() != scan_key(recipe, source):
         raise OutputError(f"{out}: the source has changed since the shards were built; build them again")

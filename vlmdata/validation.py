@@ -10,6 +10,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypedDict, Unpack
@@ -17,7 +18,7 @@ from typing import TypedDict, Unpack
 from vlmdata.baseline import Baseline, Key, target_name, write_baseline
 from vlmdata.boundaries import boundary_of
 from vlmdata.built_validation import look_at_dataset
-from vlmdata.check_files import Layer, command_layer, file_layers, layered, layers_of_file
+from vlmdata.check_files import Layer, command_layer, file_layers, layered, layers_of_file, recipe_layers
 from vlmdata.check_settings import CheckSettings
 from vlmdata.collecting import KEPT, Collector
 from vlmdata.conversation_options import AUTO
@@ -26,6 +27,7 @@ from vlmdata.looking import Look, Looked
 from vlmdata.progress import Watch, nobody
 from vlmdata.recipe_validation import look_at_conversations, look_at_recipe
 from vlmdata.record import Severity
+from vlmdata.settings import read_settings
 from vlmdata.targets import RECIPES, Asked, asked_for
 from vlmdata.validation_result import Target, ValidationResult
 
@@ -40,7 +42,8 @@ class ValidateOptions(TypedDict, total=False):
     `check`, and from `select`, `ignore`, `preview` and `fail_on`. `format` and `image_root` are as in an import.
     `against` are datasets that must stay unseen; `recipes` those that a table or photo may belong to; `roots` folders
     that a recipe may read beside its own. `baseline` is a file of known findings, `write_baseline` where to put down
-    what is found. `images` off looks at text and structure only; `all` keeps every problem.
+    what is found. `images` off looks at text and structure only; `all` keeps every problem. `allow_plugins`, on
+    unless a program turns it off, lets recipes and settings files name code from outside, which is run then.
     """
 
     format: str
@@ -58,6 +61,7 @@ class ValidateOptions(TypedDict, total=False):
     write_baseline: str | Path | None
     images: bool
     allow_network: bool
+    allow_plugins: bool
     all: bool
     workers: int | None
     on_progress: Watch | None
@@ -106,6 +110,7 @@ class _Run:
             roots=tuple(Path(path) for path in options.get("roots", ())),
             images=options.get("images", True),
             network=options.get("allow_network", False),
+            plugins=options.get("allow_plugins", True),
             workers=options.get("workers") or os.cpu_count() or 1,
             watch=options.get("on_progress") or nobody,
             layers=tuple(self._layers_of(asked.path)),
@@ -131,12 +136,31 @@ class _Run:
 
     def _layers_of(self, path: Path) -> list[Layer]:
         """The layers that hold for a path, but for a recipe's own: those of files first, those of the command last."""
-        config = self.options.get("config")
-        if config is not None:
-            return [*layers_of_file(Path(config)), *self.layers]
-        roots = [Path(root) for root in self.options.get("roots", ())]
-        files = file_layers(path, boundary_of(path, roots).holds)
-        return [*files, *self.layers]
+        return [*layers_of_files(path, self.options), *self.layers]
+
+
+def layers_of_files(path: Path, options: ValidateOptions) -> list[Layer]:
+    """The layers of the settings files that hold for a path. Raises ConfigError."""
+    plugins = options.get("allow_plugins", True)
+    config = options.get("config")
+    if config is not None:
+        return layers_of_file(Path(config), allow_plugins=plugins)
+    roots = [Path(root) for root in options.get("roots", ())]
+    return file_layers(path, boundary_of(path, roots).holds, allow_plugins=plugins)
+
+
+def bring_rules(paths: Sequence[Path], options: ValidateOptions) -> None:
+    """Import the rules from outside that settings of the paths name, so that a command may select or ignore them.
+
+    What is wrong with settings is said where the target is looked at.
+    """
+    for path in paths if options.get("allow_plugins", True) else ():
+        with suppress(VlmError):
+            layers_of_files(path, options)
+        if path.suffix.lower() in RECIPES and path.is_file():
+            with suppress(VlmError):
+                boundary = boundary_of(path, [Path(root) for root in options.get("roots", ())])
+                recipe_layers(read_settings(path), path.parent, boundary.holds, allow_plugins=True)
 
 
 def validate(paths: str | Path | Sequence[str | Path], **options: Unpack[ValidateOptions]) -> ValidationResult:
@@ -148,6 +172,7 @@ def validate(paths: str | Path | Sequence[str | Path], **options: Unpack[Validat
     started = time.monotonic()
     single = isinstance(paths, str | Path)
     named = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
+    bring_rules(named, options)
     known, written = options.get("baseline"), options.get("write_baseline")
     run = _Run(
         options=options,

@@ -10,10 +10,12 @@ from vlmdata.version import __version__
 if TYPE_CHECKING:
     from vlmtrain.collate import Collator
     from vlmtrain.config import RunConfig, load_run
+    from vlmtrain.doctor import examine
     from vlmtrain.evaluating import evaluate
     from vlmtrain.generating import NewRows, generate, generate_file
     from vlmtrain.inspection import inspect
     from vlmtrain.preflighting import preflight
+    from vlmtrain.pushing import push
     from vlmtrain.run import merge, sft
 
 __all__ = [
@@ -22,12 +24,14 @@ __all__ = [
     "RunConfig",
     "__version__",
     "evaluate",
+    "examine",
     "generate",
     "generate_file",
     "inspect",
     "load_run",
     "merge",
     "preflight",
+    "push",
     "sft",
 ]
 
@@ -37,11 +41,13 @@ _HOMES = {
     "RunConfig": "vlmtrain.config",
     "load_run": "vlmtrain.config",
     "evaluate": "vlmtrain.evaluating",
+    "examine": "vlmtrain.doctor",
     "generate": "vlmtrain.generating",
     "generate_file": "vlmtrain.generating",
     "inspect": "vlmtrain.inspection",
     "merge": "vlmtrain.run",
     "preflight": "vlmtrain.preflighting",
+    "push": "vlmtrain.pushing",
     "sft": "vlmtrain.run",
 }
 

@@ -15,7 +15,9 @@ from typing import Any
 import yaml
 
 from vlmtrain.config import ADAPTER_FOLDER, MODEL_FOLDER, RunConfig
+from vlmtrain.licences import LICENCES, TERMS
 from vlmtrain.processes import is_first
+from vlmtrain.run_problems import looks_local
 
 CARD_FILE = "README.md"
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -24,43 +26,63 @@ FRONT = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What a card is written from: train.json, eval/results.json where there is one, and the dataset's own name."""
+    """What a card is written from: train.json, eval/results.json where there is one, and the dataset's own name.
+
+    `merged` is merge.json, of an adapter that was folded into its base; `repo` is the name on the Hub, of what is
+    pushed there.
+    """
 
     config: RunConfig
     train: Mapping[str, Any]
     results: Mapping[str, Any] | None
     dataset: str | None
     licence: str | None
+    merged: Mapping[str, Any] | None = None
+    repo: str | None = None
 
     @property
     def base(self) -> str | None:
         """The base's name on the Hub; None for a folder of this machine."""
-        return None if self.config.model.is_local else self.config.model.base
+        base = self.config.model.base
+        return None if self.config.model.is_local or looks_local(base) else base
 
     @property
     def kind(self) -> str:
         """What was trained: an adapter, or a model whole."""
         return "adapter" if self.config.lora is not None else "model"
 
+    @property
+    def is_adapter(self) -> bool:
+        """Whether the card is of an adapter that needs its base, not of a model that stands alone."""
+        return self.kind == "adapter" and self.merged is None
+
+    @property
+    def name(self) -> str:
+        """What the card is headed."""
+        return self.repo.rpartition("/")[2] if self.repo else self.config.output.resolve().name
+
 
 def write_card(config: RunConfig, folder: Path) -> None:
     """Write README.md into a run's folder, from what lies there. Of several processes the first one does."""
     if is_first():
-        facts = Facts(
-            config=config,
-            train=_read(folder / "train.json") or {},
-            results=_read(folder / "eval" / "results.json"),
-            dataset=((_read(config.data.path / "manifest.json") or {}).get("dataset") or {}).get("name"),
-            licence=licence_of(config),
-        )
-        (folder / CARD_FILE).write_text(model_card(facts), encoding="utf-8")
+        (folder / CARD_FILE).write_text(model_card(facts_of(config, folder)), encoding="utf-8", newline="\n")
+
+
+def facts_of(config: RunConfig, folder: Path) -> Facts:
+    """What lies in a run's folder, and beside it."""
+    return Facts(
+        config=config,
+        train=_read(folder / "train.json") or {},
+        results=_read(folder / "eval" / "results.json"),
+        dataset=((_read(config.data.path / "manifest.json") or {}).get("dataset") or {}).get("name"),
+        licence=licence_of(config),
+    )
 
 
 def model_card(facts: Facts) -> str:
     """The card's text."""
     front = yaml.safe_dump(front_matter(facts), sort_keys=False, allow_unicode=True, width=10_000).strip()
-    name = facts.config.output.resolve().name
-    parts = [f"# {name}", _about(facts), *_results(facts), _training(facts), _use(facts)]
+    parts = [f"# {facts.name}", _about(facts), *_licence(facts), *_results(facts), _training(facts), _use(facts)]
     return f"---\n{front}\n---\n\n" + "\n\n".join(parts) + "\n"
 
 
@@ -68,8 +90,8 @@ def front_matter(facts: Facts) -> dict[str, Any]:
     """What the Hub reads (https://huggingface.co/docs/hub/model-cards); what is not known is left out."""
     said: dict[str, Any] = {
         "base_model": facts.base,
-        "base_model_relation": ("adapter" if facts.kind == "adapter" else "finetune") if facts.base else None,
-        "library_name": "peft" if facts.kind == "adapter" else "transformers",
+        "base_model_relation": ("adapter" if facts.is_adapter else "finetune") if facts.base else None,
+        "library_name": "peft" if facts.is_adapter else "transformers",
         "pipeline_tag": "image-text-to-text",
         "license": facts.licence,
         "datasets": [facts.dataset] if facts.dataset and HUB_NAME.fullmatch(facts.dataset) else None,
@@ -81,10 +103,12 @@ def front_matter(facts: Facts) -> dict[str, Any]:
 
 
 def licence_of(config: RunConfig) -> str | None:
-    """The licence that the base's own card names, where that card is on this machine. Asks no network."""
+    """The licence that the base's own card names, where that card is on this machine, else as it is known of the
+    shipped runs' bases. Asks no network.
+    """
     file = Path(config.model.base) / CARD_FILE if config.model.is_local else _cached_card(config)
     if file is None or not file.is_file():
-        return None
+        return LICENCES.get(config.model.base)
     found = FRONT.match(file.read_text(encoding="utf-8", errors="replace"))
     try:
         said = yaml.safe_load(found.group(1)) if found else None
@@ -111,19 +135,32 @@ def _model_index(facts: Facts) -> list[dict[str, Any]] | None:
         "dataset": {"name": facts.dataset or "the dataset of the run", "type": facts.dataset or "custom"},
         "metrics": [{"type": name, "value": value} for name, value in scores.items() if value is not None],
     }
-    return [{"name": facts.config.output.resolve().name, "results": [measured]}]
+    return [{"name": facts.name, "results": [measured]}]
 
 
 def _about(facts: Facts) -> str:
     what = {
-        "adapter": "An adapter (LoRA)",
-        "model": "A model whose own weights were trained",
+        "adapter": "An adapter (LoRA) for" if facts.is_adapter else "A model: an adapter (LoRA) merged into",
+        "model": "A model whose own weights were trained, from",
     }[facts.kind]
     base = f"[{facts.base}](https://huggingface.co/{facts.base})" if facts.base else "a base model in a local folder"
     commit = facts.train.get("base_commit")
     data = f"the dataset {_cell(facts.dataset)}" if facts.dataset else "a dataset"
     print_ = str((facts.train.get("dataset") or {}).get("fingerprint", ""))[:16]
-    return f"{what} for {base}{f' at commit `{commit}`' if commit else ''}, trained on {data} (fingerprint `{print_}`)."
+    return f"{what} {base}{f' at commit `{commit}`' if commit else ''}, trained on {data} (fingerprint `{print_}`)."
+
+
+def _licence(facts: Facts) -> Iterator[str]:
+    """Under what terms the base came, which hold for what was made of it too."""
+    yield "## Licence"
+    page = f"https://huggingface.co/{facts.base}" if facts.base else None
+    if facts.licence is None:
+        look = f"see {page}" if page else "see where the base came from"
+        yield f"The base model's licence is not known here: {look}. It holds for what was made of the base too."
+        return
+    terms = f"; its terms: {TERMS[facts.licence]}" if facts.licence in TERMS else ""
+    where = f" ({page})" if page else ""
+    yield f"The base model{where} is under the licence `{_cell(facts.licence)}`{terms}."
 
 
 def _results(facts: Facts) -> Iterator[str]:
@@ -138,20 +175,35 @@ def _results(facts: Facts) -> Iterator[str]:
         f"On {dataset['rows']:,} held-out rows, {part} of the split `{dataset['split']}`; base and trained model were "
         "asked in the same way."
     )
-    columns = {name: found["metrics"] for name, found in candidates.items()}
+    columns = {name: _scores(found) for name, found in candidates.items()}
     columns |= {
         f"{each['candidate']}, images: {each['name']}": {
-            name: change["after"] for name, change in each["changes"].items()
+            name: _number(change["after"]) for name, change in each["changes"].items()
         }
         for each in facts.results["controls"]
     }
     names = list(next(iter(candidates.values()))["metrics"])
     lines = [f"| metric | {' | '.join(map(_cell, columns))} |", f"|---|{'---|' * len(columns)}"]
     for name in names:
-        lines.append(f"| {_cell(name)} | {' | '.join(_number(scores.get(name)) for scores in columns.values())} |")
+        lines.append(f"| {_cell(name)} | {' | '.join(scores.get(name, 'none') for scores in columns.values())} |")
     yield "\n".join(lines)
+    chance = facts.results.get("chance") or {}
+    if chance:
+        yield f"In brackets the {chance['confidence']:.0%} interval, from {chance['resamples']:,} resamples of groups."
+    if facts.merged is not None and (same := facts.merged.get("agreement")):
+        yield f"Measured with the adapter; merged, {same['equal']:,} of {same['rows']:,} answers are the same."
     about = [f"- {_cell(each['name'])}: {_cell(each['about'])}" for each in facts.results["metrics"]]
     yield "\n".join(about)
+
+
+def _scores(found: Mapping[str, Any]) -> dict[str, str]:
+    """Each score of a candidate, with its interval where it has one."""
+    intervals = found.get("intervals") or {}
+    said = {}
+    for name, value in found["metrics"].items():
+        low, high = intervals.get(name) or (None, None)
+        said[name] = _number(value) if low is None else f"{_number(value)} ({_number(low)} to {_number(high)})"
+    return said
 
 
 def _training(facts: Facts) -> str:
@@ -171,9 +223,12 @@ def _training(facts: Facts) -> str:
         ("device", _cell(facts.train.get("device", ""))),
         ("processes", f"{figures.get('processes', 1)}"),
     ]
-    table = "\n".join(f"| {name} | {value} |" for name, value in rows)
+    known = rows if figures else rows[:2]
+    table = "\n".join(f"| {name} | {value} |" for name, value in known)
     versions = ", ".join(f"{name} {value}" for name, value in facts.train.get("versions", {}).items())
-    return f"## Training\n\n| | |\n|---|---|\n{table}\n\n`run.yaml` repeats it. Versions: {versions}."
+    manifest = "train.json" if facts.merged is None else "merge.json"
+    again = f"`{manifest}` holds every setting." if facts.repo else "`run.yaml` repeats it."
+    return f"## Training\n\n| | |\n|---|---|\n{table}\n\n{again} Versions: {versions}."
 
 
 def _list(facts: Facts) -> str:
@@ -181,17 +236,19 @@ def _list(facts: Facts) -> str:
 
 
 def _use(facts: Facts) -> str:
-    folder = ADAPTER_FOLDER if facts.kind == "adapter" else MODEL_FOLDER
+    folder = facts.repo or (ADAPTER_FOLDER if facts.is_adapter else MODEL_FOLDER)
     name = facts.base or "BASE"
+    commit = facts.train.get("base_commit")
+    pinned = f', revision="{commit}"' if commit and facts.base else ""
     lines = ["from transformers import AutoModelForImageTextToText, AutoProcessor"]
-    if facts.kind == "adapter":
+    if facts.is_adapter:
         lines = [
             "from peft import PeftModel",
             *lines,
             "",
-            f'model = AutoModelForImageTextToText.from_pretrained("{name}")',
+            f'model = AutoModelForImageTextToText.from_pretrained("{name}"{pinned})',
             f'model = PeftModel.from_pretrained(model, "{folder}")',
-            f'processor = AutoProcessor.from_pretrained("{name}")',
+            f'processor = AutoProcessor.from_pretrained("{name}"{pinned})',
         ]
     else:
         lines += [

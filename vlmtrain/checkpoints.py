@@ -37,7 +37,7 @@ def mark_whole(folder: Path, identity: Mapping[str, Any]) -> None:
     for file in sorted(folder.rglob("*")):
         if file.is_file() and file.name != MARK:
             sizes[file.relative_to(folder).as_posix()] = file.stat().st_size
-            with file.open("rb") as opened:
+            with file.open("rb+") as opened:  # Windows syncs only what may be written
                 os.fsync(opened.fileno())
     unfinished = folder / f"{MARK}.part"
     with unfinished.open("w", encoding="utf-8") as opened:

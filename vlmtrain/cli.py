@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vlmdata.terminal import Format, exit_code_of, say, shown_path, warn
-from vlmtrain.commands import evaluating, exporting, generating, inspecting, merging, preflight
+from vlmtrain.commands import checking_up, evaluating, exporting, generating, inspecting, merging, preflight, pushing
 from vlmtrain.commands.options import (
     FormatOption,
     Plugins,
@@ -68,6 +68,7 @@ def sft(
     """Fine-tune an adapter: nf4 base, LoRA, the loss on answers only. Ctrl-C saves first; --resume goes on."""
     import vlmtrain
     from vlmtrain import processes
+    from vlmtrain.run_problems import is_commit
 
     with processes.one_voice():
         config = config_of(run, set_, plugins)
@@ -79,9 +80,12 @@ def sft(
     if not processes.is_first():
         return
     if form is Format.json:
-        say_json({"output": shown_path(result.output), **_made(result), **_training(result)})
+        about = {"output": shown_path(result.output), "base_commit": result.base_commit}
+        say_json({**about, **_made(result), **_training(result)})
     else:
         say("\n".join(sft_lines(result)))
+    if result.base_commit is not None and not is_commit(config.model.revision):
+        warn(f"the base may change on the Hub; to pin the base: model.revision: {result.base_commit}")
 
 
 app.command("eval")(evaluating.evaluate)
@@ -91,6 +95,8 @@ app.command()(merging.merge)
 app.command()(generating.generate)
 app.command()(inspecting.inspect)
 app.command()(preflight.preflight)
+app.command()(pushing.push)
+app.command()(checking_up.doctor)
 
 
 @contextmanager

@@ -224,7 +224,7 @@ def load_run(path: str | Path, set: Mapping[str, Any] | None = None, *, allow_pl
         raise RunError(error.message, error.problems) from None
     refuse(str(path), _placed(check(merged, SCHEMA), chain, set or {}), RunError)
     config = to_dataclass(RunConfig, merged.data)
-    problems = (*deeper_problems(config, merged), *plugin_problems(config.model, merged, allowed=allow_plugins))
+    problems = (*deeper_problems(config, merged), *plugin_problems(config, merged, allowed=allow_plugins))
     refuse(str(path), _placed(problems, chain, set or {}), RunError)
     return config
 

@@ -35,7 +35,7 @@ class NewRows:
     `recipe` is a recipe's file, by default that of the run's dataset, with paths relative to the input's folder;
     `input` stands in for its source, of the same type. `where` stands in for its condition (empty: all rows),
     `image_roots` for its image roots; `conversation` chooses one of several that it makes of a row. `limit`: only so
-    many rows are read.
+    many rows are read. `allow_plugins` says whether the recipe may name code from outside, such as its source.
     """
 
     input: Path | str | None = None
@@ -44,6 +44,7 @@ class NewRows:
     image_roots: Sequence[Path | str] = ()
     conversation: int | None = None
     limit: int | None = None
+    allow_plugins: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +152,7 @@ def _source(config: RunConfig, rows: NewRows) -> PromptSource:
         where=rows.where,
         image_roots=tuple(rows.image_roots),
         conversation=rows.conversation,
+        allow_plugins=rows.allow_plugins,
     )
 
 

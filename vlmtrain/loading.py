@@ -14,7 +14,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing.context import ForkServerContext
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Literal
@@ -97,11 +97,14 @@ def loader(rows: Any, batches: Any, collator: Collator, args: Any, *, stays: boo
     )
 
 
-def _server(collator: Collator) -> ForkServerContext:
+def _server(collator: Collator) -> BaseContext:
     """Where workers are forked from: a process that imports once what all of them need, and starts no thread.
 
-    A fork of the training itself would inherit locks of its threads, and on CUDA a driver that can't be used.
+    A fork of the training itself would inherit locks of its threads, and on CUDA a driver that can't be used. Windows
+    has no such server: there every worker imports for itself.
     """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     kinds = (type(each).__module__ for each in (collator.processor, collator.processor.image_processor))
     context.set_forkserver_preload(["datasets", "torchvision.transforms.v2.functional", __name__, *kinds])

@@ -17,6 +17,7 @@ from vlmtrain.errors import ModelError
 from vlmtrain.family import choose_for_processor, family_of_config, family_of_processor, molmo1, plugged_in
 from vlmtrain.loaded import LoadedModel
 from vlmtrain.quiet import library_noise
+from vlmtrain.run_problems import is_commit
 
 if TYPE_CHECKING:
     import torch
@@ -52,6 +53,9 @@ def load_base(config: RunConfig, *, device: str | None = None) -> LoadedModel:
     """The base model in the precision of the run file, in evaluation mode, with its processor. Raises ModelError."""
     import torch
 
+    commit = commit_of(config.model)
+    if commit is not None:
+        config = dataclasses.replace(config, model=dataclasses.replace(config.model, revision=commit))
     processor = load_processor(config)
     place = torch.device(device) if device else processes.device()
     dtype, notes = _compute_dtype(config.model, place)
@@ -67,9 +71,23 @@ def load_base(config: RunConfig, *, device: str | None = None) -> LoadedModel:
         dtype=dtype,
         quantisation=_quantisation(config.model),
         attention=str(model.config._attn_implementation),
-        commit=getattr(model.config, "_commit_hash", None),
+        commit=commit,
         notes=notes,
     )
+
+
+def commit_of(model: ModelConfig) -> str | None:
+    """The commit that a base's revision stands for now, by default its main branch's; offline as the cache knows it.
+
+    None for a folder, and where nobody can say: then loading fails, in better words.
+    """
+    from transformers.utils.hub import resolve_revision
+
+    if model.is_local:
+        return None
+    found = resolve_revision(model.base, model.revision)
+    commit = getattr(found, "resolved", found)
+    return commit if is_commit(commit) else None
 
 
 def family_of_model(model: ModelConfig) -> ModelFamily:

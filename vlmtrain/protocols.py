@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 
 class ModelFamily(Protocol):
-    """What differs between model families, chosen by the `model_type` of the model's config."""
+    """What differs between model families, chosen by the `model_type` of the model's config, or named by the run.
+
+    It holds no state: each member is asked again whenever it is needed, in several processes too. A processor is left
+    as it is by all but `set_pixels`.
+    """
 
     @property
     def name(self) -> str:
@@ -32,7 +36,7 @@ class ModelFamily(Protocol):
         """Whether the processor makes several tokens of an image's placeholder, and says where."""
 
     def batch_key(self, images: int) -> int:
-        """Rows share a batch only where this is equal, by how many images they have."""
+        """Rows share a batch only where this is equal, by how many images they have. A row in a batch is as alone."""
 
     def opening(self, processor: Any) -> str:
         """What the processor itself puts before a rendered text that does not begin with it; mostly nothing."""
@@ -44,14 +48,17 @@ class ModelFamily(Protocol):
         """The template to render with where the processor's own asks otherwise than it teaches; None takes its own."""
 
     def image_token_ids(self, processor: Any) -> frozenset[int]:
-        """Every token id that stands for an image or a part of its frame, and is never learned."""
+        """Every token id that stands for an image or a part of its frame, and is never learned: no word's."""
 
     def set_pixels(self, processor: Any, low: int | None, high: int | None) -> None:
-        """Bound an image's pixels through the processor's own settings. Raises ModelError where it has none."""
+        """Bound an image's pixels through the processor's own settings; None leaves a bound as it is.
+
+        Fewer pixels never make more tokens. Raises ModelError, saying why, for a bound that can't be kept.
+        """
 
 
 class Metric(Protocol):
-    """A measure of answers. Over many rows a score is the mean of the rows that have it.
+    """A measure of answers. Over many rows a score is the mean of the rows that have it, in whatever order they come.
 
     `score` alone makes a metric; the rest says how to read it. More attributes may be there: `directions`, where
     single scores differ from `higher_is_better`; `correct`, the name of a score that is 1 for a right answer and 0 for
@@ -71,7 +78,10 @@ class Metric(Protocol):
         """What it measures, in a few words, with its range."""
 
     def score(self, row: Answered) -> Mapping[str, float]:
-        """The row's scores by name; empty where it has none."""
+        """The row's scores by name, finite numbers; empty where it has none.
+
+        It depends on the row alone, leaves the row as it is, and never raises: answers may be empty, or in any script.
+        """
 
 
 @runtime_checkable
@@ -82,7 +92,10 @@ class Summed(Protocol):
     """
 
     def sums(self, row: Answered) -> Mapping[str, Sequence[float]]:
-        """What a row adds, by score: K numbers, always as many for one score; nothing where it has none."""
+        """What a row adds, by score: K numbers, always as many for one score; nothing where it has none.
+
+        The value of one row's sums is that row's score.
+        """
 
     def value(self, name: str, sums: np.ndarray) -> np.ndarray:
         """The score `name` of sums [..., K], for each: [...], NaN where there is none."""

@@ -60,13 +60,17 @@ A_QUESTION: Row = {"id": "", "messages": [{"role": "user", "content": [{"type": 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SftResult:
-    """What a training made: its folder, the adapter or whole model in it, its figures, and what was found before it."""
+    """What a training made: its folder, the adapter or whole model in it, its figures, and what was found before it.
+
+    `base_commit` is the commit of the base that was trained on, of one from the Hub.
+    """
 
     output: Path
     adapter: Path | None
     training: TrainResult
     preflight: Preflight
     model: Path | None = None
+    base_commit: str | None = None
 
 
 def sft(
@@ -122,6 +126,7 @@ def sft(
         model=None if config.lora else config.output / MODEL_FOLDER,
         training=result,
         preflight=examined.result,
+        base_commit=loaded.commit,
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vlmdata.record import Problem
-from vlmdata.settings import Settings, nearest
+from vlmdata.settings import Place, Settings, nearest
 from vlmtrain.family import molmo1
 
 if TYPE_CHECKING:
@@ -21,6 +21,11 @@ PARTS = frozenset({"language", "vision", "projector"})
 def looks_local(base: str) -> bool:
     """Whether a base is written as a folder, not as a name on the Hub."""
     return base.startswith((".", "/")) or Path(base).is_absolute()
+
+
+def is_commit(revision: str | None) -> bool:
+    """Whether a revision is a full commit, which can't come to mean something else."""
+    return re.fullmatch(r"[0-9a-f]{40}", revision or "") is not None
 
 
 def deeper_problems(config: RunConfig, settings: Settings) -> Iterator[Problem]:
@@ -42,16 +47,19 @@ def deeper_problems(config: RunConfig, settings: Settings) -> Iterator[Problem]:
         yield settings.problem(("budget", "min_pixels"), message, rule="run.budget")
 
 
-def plugin_problems(model: ModelConfig, settings: Settings, *, allowed: bool) -> Iterator[Problem]:
-    if model.family is None:
-        return
-    if not PLUGIN.fullmatch(model.family):
-        message = f"found {model.family!r}, expected package.module:NAME"
-        yield settings.problem(("model", "family"), message, rule="run.plugin")
-    elif not allowed:
-        message = f"{model.family} is code that does not come with vlmtrain, and is not run unasked;"
-        hint = "add --allow-plugins if you trust it"
-        yield settings.problem(("model", "family"), message, rule="run.plugin", hint=hint)
+def plugin_problems(config: RunConfig, settings: Settings, *, allowed: bool) -> Iterator[Problem]:
+    """Code from outside that the run names, its family and its metrics, where that is no name or may not run."""
+    named: list[tuple[Place, str]] = [
+        (("eval", "metrics", index), name) for index, name in enumerate(config.eval.metrics) if ":" in name
+    ]
+    if config.model.family is not None:
+        named = [(("model", "family"), config.model.family), *named]
+    for place, name in named:
+        if not PLUGIN.fullmatch(name):
+            yield settings.problem(place, f"found {name!r}, expected package.module:NAME", rule="run.plugin")
+        elif not allowed:
+            message = f"{name} is code that does not come with vlmtrain, and is not run unasked;"
+            yield settings.problem(place, message, rule="run.plugin", hint="add --allow-plugins if you trust it")
 
 
 def _model_problems(model: ModelConfig, settings: Settings) -> Iterator[Problem]:
@@ -62,7 +70,7 @@ def _model_problems(model: ModelConfig, settings: Settings) -> Iterator[Problem]
         message = f"there is no model folder at {model.base!r};"
         hint = "a name on the Hub has no leading dot or slash"
         yield settings.problem(("model", "base"), message, rule="run.model", hint=hint)
-    if model.trust_remote_code and not model.is_local and not re.fullmatch(r"[0-9a-f]{40}", model.revision or ""):
+    if model.trust_remote_code and not model.is_local and not is_commit(model.revision):
         message = "runs code from the model's repository, so the revision must be a full commit of 40 hex digits;"
         hint = f"found revision {model.revision!r}"
         yield settings.problem(("model", "trust_remote_code"), message, rule="run.remote_code", hint=hint)
@@ -88,6 +96,6 @@ def _metric_problems(config: EvalConfig, settings: Settings) -> Iterator[Problem
     from vlmtrain.metric import METRICS
 
     for index, name in enumerate(config.metrics):
-        if name not in METRICS:
+        if ":" not in name and name not in METRICS:
             hint = nearest(name, list(METRICS)) or f"known: {', '.join(METRICS)}"
             yield settings.problem(("eval", "metrics", index), f"no metric {name!r};", rule="run.metric", hint=hint)

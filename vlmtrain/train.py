@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -320,15 +321,23 @@ def _reset_peak(device: torch.device) -> None:
 
 def _peak(device: torch.device) -> tuple[int, str]:
     """The most memory that was taken, and by what."""
-    import resource
-    import sys
-
     import torch
 
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device), torch.cuda.get_device_name(device)
+    return _peak_of_process(), "the process"
+
+
+def _peak_of_process() -> int:
+    """The most bytes of memory that this process had."""
+    try:
+        import resource
+    except ImportError:  # Windows; psutil comes with accelerate
+        import psutil
+
+        return int(psutil.Process().memory_info().peak_wset)
     unit = 1 if sys.platform == "darwin" else 1024  # getrusage(2): kilobytes on Linux
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit, "the process"
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def versions() -> dict[str, str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.hub_fixtures import hub  # noqa: F401  (a fixture)
 from tests.vlmdata.shop import Shop
 
 settings.register_profile(

@@ -16,7 +16,7 @@ from huggingface_hub import DatasetCard
 import vlmdata
 from tests.vlmdata.shop import Shop, product
 from vlmdata.contract import declared_features, features
-from vlmdata.write.card import hub_features, size_category
+from vlmdata.write.card_front import hub_features, size_category
 
 SAYS = {
     "name": "Mugs | <b>lamps</b>",

@@ -328,8 +328,8 @@ def test_of_several_tables_the_one_with_photos_is_taken(tmp_path: Path) -> None:
 
 
 def test_several_tables_without_photos_are_listed(tmp_path: Path) -> None:
-    for name in ("b.csv", "a.tsv"):
-        Written().write(tmp_path / name, [["sku", "price"], ["P-1", "3"]])
+    for name, column in (("b.csv", "price"), ("a.tsv", "stock")):
+        Written().write(tmp_path / name, [["sku", column], ["P-1", "3"]])
     with pytest.raises(ConfigError, match=r"2 tables, and none of them names photos: 'a\.tsv', 'b\.csv'; name"):
         vlmdata.draft_recipe(tmp_path)
 

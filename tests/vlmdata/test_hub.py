@@ -21,6 +21,7 @@ from vlmdata.recipe import load_recipe, recipe_from
 from vlmdata.record import RawRecord, Rejection, Skip
 from vlmdata.source import open_source
 
+COMMIT = "c0ffee" * 6 + "c0ff"
 Entry = RawRecord | Rejection | Skip
 PNG = encoded(drawn(1))
 IMAGE = {"bytes": PNG, "path": "mug.png"}
@@ -209,7 +210,7 @@ class Hub(BaseHTTPRequestHandler):
         "org/branch": (404, {"X-Error-Code": "RevisionNotFound"}, {}),
         "org/forbidden": (403, {}, {}),
         "org/broken": (500, {}, {}),
-        "org/there": (200, {}, {"id": "org/there", "sha": "c0ffee", "siblings": []}),
+        "org/there": (200, {}, {"id": "org/there", "sha": COMMIT, "siblings": []}),
     }
 
     def do_GET(self) -> None:
@@ -263,15 +264,17 @@ def test_a_refusal_of_the_hub_says_what_to_do(tmp_path: Path, dataset: str, word
 
 
 @pytest.mark.usefixtures("hub")
-def test_a_recipe_without_a_revision_is_told_the_commit(tmp_path: Path) -> None:
-    source = source_of(tmp_path, dataset="org/there")
+@pytest.mark.parametrize("revision", [{}, {"revision": "main"}])
+def test_a_recipe_without_a_revision_is_told_the_commit(tmp_path: Path, revision: dict[str, str]) -> None:
+    source = source_of(tmp_path, dataset="org/there", **revision)
     (warning,) = source.warnings
     assert (warning.rule, warning.severity) == ("hub.no_revision", "warning")
-    assert warning.hint == "write revision: c0ffee"
-    assert source_of(tmp_path, dataset="org/there", revision="c0ffee").warnings == ()
-    wrapped = source_of(tmp_path, dataset="org/there", json=["a"])
+    assert warning.hint == f"write revision: {COMMIT}"
+    assert source_of(tmp_path, dataset="org/there", revision=COMMIT).warnings == ()
+    wrapped = source_of(tmp_path, dataset="org/there", json=["a"], **revision)
     assert wrapped.warnings == (warning,)
-    assert source.fingerprint == wrapped.fingerprint == "c0ffee"
+    assert source.fingerprint == wrapped.fingerprint == COMMIT
+    assert source.commit == wrapped.commit == COMMIT
 
 
 def test_a_hub_that_can_not_be_reached_is_said_so(

@@ -210,6 +210,9 @@ def test_a_table_of_ids_and_splits_serves_as_the_earlier_dataset(shop: Shop) -> 
 def test_a_dataset_is_divided_anew_with_its_bytes_as_they_were(shop: Shop) -> None:
     catalog(shop, 30, {number: number - 20 for number in range(20, 30)})
     built = shop.build(split={"train": 1.0})
+    file = built.path / "manifest.json"
+    origins = {"source_commit": "c0ffee" * 6 + "c0ff"}
+    file.write_text(json.dumps({**json.loads(file.read_text(encoding="utf-8")), **origins}), encoding="utf-8")
     dry = vlmdata.split(built.path, None, {"train": 0.7, "test": 0.3})
     assert dry.path is None
     done = vlmdata.split(built.path, shop.folder / "anew", {"train": 0.7, "test": 0.3})
@@ -227,6 +230,7 @@ def test_a_dataset_is_divided_anew_with_its_bytes_as_they_were(shop: Shop) -> No
     for name in ("report", "manifest"):
         said = json.loads((shop.folder / "anew" / f"{name}.json").read_text(encoding="utf-8"))
         validator(f"{name}.v1").validate(said)
+    assert said["source_commit"] == origins["source_commit"]
     again = vlmdata.split(shop.folder / "anew", shop.folder / "again", {"train": 0.7, "test": 0.3})
     assert again.moved == 0
 

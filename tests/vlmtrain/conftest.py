@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.hub_fixtures import hub  # noqa: F401  (a fixture)
 from tests.vlmtrain.small_data import product_rows, save_dataset
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vlmdata.commands.options import FormatOption, Replace, Set, Workers, parsed_changes, parsed_pairs
+from vlmdata.commands.options import FormatOption, Plugins, Replace, Set, Workers, parsed_changes, parsed_pairs
 from vlmdata.terminal import Format, say, shown_path, warn
 
 if TYPE_CHECKING:
@@ -25,12 +25,13 @@ def build(
     workers: Workers = None,
     engine: Annotated[str, typer.Option("--engine", help="local, or ray for a cluster")] = "local",
     shard: Annotated[str | None, typer.Option("--shard", metavar="I/N", help="do this shard only; then join")] = None,
+    plugins: Plugins = False,
     form: FormatOption = Format.text,
 ) -> None:
     """Build a dataset from a recipe: whole, or not at all. A build that was interrupted goes on where it stopped."""
     import vlmdata
 
-    loaded = vlmdata.load_recipe(recipe, set=parsed_changes(set_))
+    loaded = vlmdata.load_recipe(recipe, set=parsed_changes(set_), allow_plugins=plugins)
     if shard is not None:
         with watched(out) as watch:
             done = vlmdata.build_shard(loaded, out, shard, replace=replace, workers=workers, on_progress=watch)
@@ -98,6 +99,7 @@ def join(
     out: Annotated[Path, typer.Argument(help="the --out that the shards were built for")],
     replace: Replace = False,
     plan: Annotated[bool, typer.Option("--plan", help="only plan the files, for the shards to write")] = False,
+    plugins: Plugins = False,
     workers: Workers = None,
     form: FormatOption = Format.text,
 ) -> None:
@@ -105,7 +107,9 @@ def join(
     import vlmdata
 
     with watched(out) as watch:
-        built = vlmdata.join(out, replace=replace, plan_only=plan, workers=workers, on_progress=watch)
+        built = vlmdata.join(
+            out, replace=replace, plan_only=plan, allow_plugins=plugins, workers=workers, on_progress=watch
+        )
     if built is None:
         say(f"the files are planned; run every shard once more, each writes its part; then: vlmdata join {out}")
     else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vlmdata.commands.options import FormatOption, Set, parsed_changes
+from vlmdata.commands.options import FormatOption, Plugins, Set, parsed_changes
 from vlmdata.terminal import FINDINGS, Format, say, warn
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def describe(
         str | None, typer.Option("--key-variable", metavar="NAME", help="the environment variable that holds the key")
     ] = None,
     set_: Set = None,
+    plugins: Plugins = False,
     form: FormatOption = Format.text,
 ) -> None:
     """Have the descriptions written that rows lack, from their images and values. What was answered is never asked
@@ -49,7 +50,7 @@ def describe(
     from vlmdata.describe_words import run_data, run_text
     from vlmdata.progress import shown
 
-    loaded = vlmdata.load_recipe(recipe, set=parsed_changes(set_))
+    loaded = vlmdata.load_recipe(recipe, set=parsed_changes(set_), allow_plugins=plugins)
     if dry_run:
         say_estimate(loaded, batch, limit, form)
         return

@@ -34,14 +34,21 @@ def rule(
     name: Annotated[
         str | None, typer.Argument(metavar="[ID|FAMILY]", help="such as csv.ragged, or csv; without it, all are listed")
     ] = None,
+    plugin: Annotated[
+        list[str] | None,
+        typer.Option("--plugin", metavar="MODULE:NAME", help="run this code from outside, for its rules; repeatable"),
+    ] = None,
     format_: FormatOption = Format.text,
 ) -> None:
     """Explain a rule: what it finds, why that matters, how to fix it, how to ignore it."""
     from vlmdata.errors import ConfigError
     from vlmdata.rule_pages import as_data, table, text_page
+    from vlmdata.rule_plugins import rule_plugin
     from vlmdata.rules import matching_rules, rulebook
     from vlmdata.settings import nearest
 
+    for each in plugin or ():
+        rule_plugin(each)
     known = rulebook()
     found = [known[each] for each in sorted(matching_rules(name or "all"))]
     if not found:

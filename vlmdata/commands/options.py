@@ -13,6 +13,9 @@ Set = Annotated[
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="text for a person, json for a program")]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="threads; the machine's cores by default")]
+Plugins = Annotated[
+    bool, typer.Option("--allow-plugins", help="run the code from outside that the recipe or the settings name")
+]
 Replace = Annotated[bool, typer.Option("--replace", help="put the new dataset in the place of an old one")]
 
 

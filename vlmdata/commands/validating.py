@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vlmdata.commands.options import Workers
+from vlmdata.commands.options import Plugins, Workers
 from vlmdata.terminal import say, warn
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def validate(
     allow_network: Annotated[
         bool, typer.Option("--allow-network", help="download what a recipe's network lists")
     ] = False,
+    plugins: Plugins = False,
     root: Annotated[
         list[Path] | None, typer.Option("--root", help="a folder that recipes may read beside their own; repeatable")
     ] = None,
@@ -83,6 +84,7 @@ def validate(
             write_baseline=write_baseline,
             images=not no_images,
             allow_network=allow_network,
+            allow_plugins=plugins,
             all=all_,
             workers=workers,
             on_progress=watch,

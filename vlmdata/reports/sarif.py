@@ -15,7 +15,7 @@ from vlmdata.record import Problem
 from vlmdata.reports.json_output import json_text
 from vlmdata.reports.places import Places
 from vlmdata.reports.ranking import Finding, findable_rules, findings, worst_first
-from vlmdata.rules import Rule
+from vlmdata.rules import Rule, built_in_rules
 from vlmdata.validation_result import ValidationResult
 from vlmdata.version import __version__
 
@@ -55,16 +55,17 @@ def _rules(problems: Sequence[Problem]) -> list[dict[str, Any]]:
 
 
 def _described(rule: Rule) -> dict[str, Any]:
-    page = f"docs/rules/{rule.id}.md"
+    page = f"docs/rules/{rule.id}.md" if rule.id in built_in_rules() else ""
+    told = f"Why: {rule.why}\nWhat to do: {rule.fix}\nMore: vlmdata rule {rule.id}"
+    shown = f"**Why:** {rule.why}\n\n**What to do:** {rule.fix}\n\nMore: `vlmdata rule {rule.id}`"
     tags = [rule.family, "preview"] if rule.preview else [rule.family]
     return {
         "id": rule.id,
         "shortDescription": {"text": _plain(rule.summary)},
         "fullDescription": {"text": _plain(f"{rule.summary} {rule.why}")},
         "help": {
-            "text": _plain(f"Why: {rule.why}\nWhat to do: {rule.fix}\nMore: vlmdata rule {rule.id}, or {page}"),
-            "markdown": f"**Why:** {rule.why}\n\n**What to do:** {rule.fix}\n\nMore: `vlmdata rule {rule.id}`, "
-            f"or `{page}`",
+            "text": _plain(f"{told}, or {page}" if page else told),
+            "markdown": f"{shown}, or `{page}`" if page else shown,
         },
         "defaultConfiguration": {"enabled": not rule.preview, "level": rule.severity},
         "properties": {"tags": tags, "problem.severity": rule.severity},

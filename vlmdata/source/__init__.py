@@ -5,6 +5,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
+from vlmdata.errors import PluginError
+from vlmdata.plugins import HINT, UNASKED, is_plugin
+
 if TYPE_CHECKING:
     from vlmdata.protocols import Source
     from vlmdata.recipe import SourceConfig
@@ -24,8 +27,24 @@ BUILT_IN = {
 }
 """For each type of source, the function from its configuration to the source."""
 
+FOLDERS = frozenset({"csv", "json", "jsonl"})
+"""Types whose source may be a folder of such files, which are read as one table."""
+
 
 def open_source(config: SourceConfig) -> Source:
-    """The source that a recipe names. Raises SourceError where it can't be read at all."""
+    """The source that a recipe names. Raises SourceError where it can't be read at all.
+
+    One from outside (`package.module:open_x`) is opened where the configuration has leave. Raises PluginError.
+    """
+    if is_plugin(config.type):
+        if not config.allow_plugins:
+            raise PluginError(f"the source {config.type} {UNASKED} {HINT}")
+        return cast("Source", import_module("vlmdata.source.plugged").open_plugged(config))
+    if config.type in FOLDERS and config.path.is_dir():
+        return cast("Source", import_module("vlmdata.source.several_files").open_several(config, _open_one))
+    return _open_one(config)
+
+
+def _open_one(config: SourceConfig) -> Source:
     module, _, name = BUILT_IN[config.type].partition(":")
     return cast("Source", getattr(import_module(module), name)(config))

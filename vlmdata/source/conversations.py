@@ -33,7 +33,10 @@ KINDS = {
 }
 """What a file holds, by the end of its name."""
 
-BESIDE = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "metadata.json", "config.json")
+BESIDE = (
+    *("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "metadata.json", "config.json"),
+    *("export.json", "not_exported.jsonl"),
+)
 """Files beside a dataset's data that describe it."""
 
 COMPRESSED = (".gz", ".tgz", ".bz2", ".xz", ".zst")

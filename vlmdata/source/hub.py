@@ -6,6 +6,7 @@ To name this type of source is the permission to reach the Hub for this dataset.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -24,6 +25,8 @@ from vlmdata.source.known_columns import Entry
 from vlmdata.templates import TemplateError, compile_expression, known_value
 
 ROWS_AT_ONCE = 32
+UNPINNED = (None, "main")
+"""Revisions that are another commit tomorrow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +98,11 @@ class HubSource:
         return resolved_revision(self.options.dataset, self.options.revision)
 
     @property
+    def commit(self) -> str | None:
+        """The commit that is read, which the manifest keeps; None where only a branch's name is known."""
+        return self.revision if re.fullmatch(r"[0-9a-f]{40}", self.revision or "") else None
+
+    @property
     def fingerprint(self) -> str:
         """The commit, so that an interrupted build does not go on with the rows of another one."""
         return self.revision or ""
@@ -102,10 +110,11 @@ class HubSource:
     @property
     def warnings(self) -> tuple[Problem, ...]:
         """That the recipe pins no commit, with the one that was read."""
-        if self._is_local or self.options.revision is not None:
+        if self._is_local or self.options.revision not in UNPINNED:
             return ()
-        message = "source.revision is not set: another commit of the dataset may make another dataset"
-        hint = f"write revision: {self.revision}" if self.revision else "name a commit"
+        asked = "is a branch, which can move" if self.options.revision else "is not set"
+        message = f"source.revision {asked}: another commit of the dataset may make another dataset"
+        hint = f"write revision: {self.commit}" if self.commit else "name a commit"
         return (Problem(rule="hub.no_revision", message=message, source=self.name, hint=hint, severity="warning"),)
 
     def shards(self) -> Sequence[HubShard]:

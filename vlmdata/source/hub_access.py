@@ -11,7 +11,6 @@ from typing import Any, Protocol
 
 from vlmdata.errors import SourceError
 
-SECONDS = 20
 CONVERTED = "refs/convert/parquet"
 
 
@@ -32,18 +31,23 @@ class Wanted(Protocol):
 
 
 def resolved_revision(name: str, revision: str | None) -> str | None:
-    """The commit of a revision, by default of the newest; the revision as it is where the Hub is not to be asked.
+    """The commit of a revision, by default of the newest; where the Hub is not to be asked, as the cache knows it.
 
-    Raises SourceError where the dataset can't be had.
+    The revision as it is where the cache does not. Raises SourceError where the dataset can't be had.
     """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     from huggingface_hub import HfApi, constants
+    from huggingface_hub.errors import RevisionResolutionError
 
-    if constants.is_offline_mode():
-        return revision
+    offline = constants.is_offline_mode()
     with explained(name, revision):
-        sha: str | None = HfApi().dataset_info(name, revision=revision, timeout=SECONDS).sha
-        return sha
+        try:
+            found = HfApi().resolve_revision(name, repo_type="dataset", revision=revision, local_files_only=offline)
+        except RevisionResolutionError as error:
+            if offline:
+                return revision
+            raise error.__cause__ or error from None
+    return found.resolved
 
 
 def loaded(place: str | Path, wanted: Wanted, *, name: str) -> Any:

@@ -58,6 +58,11 @@ class JsonCellsSource:
         return str(getattr(self.source, "fingerprint", ""))
 
     @property
+    def commit(self) -> str | None:
+        """The other source's, where it is of the Hub."""
+        return getattr(self.source, "commit", None)
+
+    @property
     def warnings(self) -> tuple[Problem, ...]:
         """What the other source warns of, where it warns."""
         found: tuple[Problem, ...] = getattr(self.source, "warnings", ())

@@ -14,6 +14,7 @@ from typing import Any
 from vlmdata.contract import CONTRACT
 from vlmdata.describe_settings import DescribeConfig
 from vlmdata.ledger import Ledger
+from vlmdata.plugins import identity
 from vlmdata.protocols import Source
 from vlmdata.recipe import Recipe, portable
 from vlmdata.version import __version__
@@ -39,6 +40,10 @@ def manifest(recipe: Recipe, source: Source, files: Sequence[WrittenFile], ledge
         "ledger": ledger.as_dict(),
         "recipe": portable(recipe),
     }
+    if commit := getattr(source, "commit", None):
+        found["source_commit"] = commit
+    if recipe.plugins:
+        found["plugins"] = [identity(name) for name in recipe.plugins]
     if recipe.describe is not None:
         found["described"] = described_entry(recipe.describe, ledger.changed.get("describe.written", 0))
     return found
@@ -78,4 +83,5 @@ def build_log(ledger: Ledger, *, workers: int, seconds: float) -> dict[str, Any]
 
 def write_json(path: Path, data: Any) -> None:
     """JSON as a person reads it, with a line's end at the end. Half a character, which UTF-8 has not, is escaped."""
-    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", errors="backslashreplace")
+    text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    path.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")

@@ -145,7 +145,7 @@ def staged(out: Path, *, replace: bool) -> Iterator[Stage]:
             finally:
                 if not stage.resumable:
                     _clear(stage)
-                lock_file.unlink(missing_ok=True)
+                _unlink(lock_file)
     except Timeout:
         raise OutputError(f"{out}: another build is writing here; wait for it, or choose another --out") from None
     except OSError as error:
@@ -181,7 +181,7 @@ def shared_stage(
                     stage.clear()
                 stage.begin()
                 begin(stage)
-            held.callback(Path(own.lock_file).unlink, missing_ok=True)
+            held.callback(_unlink, Path(own.lock_file))
             yield stage
     except Timeout as error:
         if error.lock_file.endswith(name):
@@ -189,6 +189,12 @@ def shared_stage(
         raise OutputError(f"{out}: another build is writing here; wait for it, or choose another --out") from None
     except OSError as error:
         raise OutputError(f"{error.filename or out}: {error.strerror or error}; {GO_ON}") from error
+
+
+def _unlink(lock_file: Path) -> None:
+    """Delete a lock that is still held, so that nobody takes it in between. Windows does so when it is given back."""
+    with suppress(PermissionError):
+        lock_file.unlink(missing_ok=True)
 
 
 def _whole(out: Path, seconds: float) -> FileLock:
@@ -206,7 +212,7 @@ def _refuse_shards_under_way(out: Path) -> None:
             shard = path.name.rpartition(".")[2]
             raise OutputError(f"{out}: shard {shard} is at work here; wait for it, or choose another --out") from None
         lock.release()
-        path.unlink(missing_ok=True)
+        _unlink(path)
 
 
 def _clear(stage: Stage) -> None:

@@ -72,6 +72,7 @@ def generate(
         image_roots=tuple(image_roots or ()),
         conversation=conversation,
         limit=limit,
+        allow_plugins=plugins,
     )
     _answer_file(config, asked, out, base=base, merged=merged, replace=replace, resume=resume, form=form)
 

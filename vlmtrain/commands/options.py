@@ -25,7 +25,7 @@ Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="put a value over the file's; repeatable")
 ]
 Plugins = Annotated[
-    bool, typer.Option("--allow-plugins", help="run the code of a model family from outside that the run names")
+    bool, typer.Option("--allow-plugins", help="run the code from outside that the run names: a model family, metrics")
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="text for a person, json for a program")]
 

@@ -21,10 +21,12 @@ def read(draft: Draft) -> None:
     """Read a row."""
     draft.take_id("id", "key")
     read_messages(draft, draft.take("contents"), "contents", add_parts)
-    system = draft.take("systemInstruction", "system_instruction")
-    if system is not None:
+    system = _either(draft.row, "systemInstruction", "system_instruction")
+    parts = system.get("parts") if isinstance(system, Mapping) else system
+    draft.read |= {"systemInstruction", "system_instruction"}
+    if parts:
         turn = Turn("system", "systemInstruction")
-        add_parts(draft, turn, system.get("parts") if isinstance(system, Mapping) else system)
+        add_parts(draft, turn, parts)
         draft.turns.insert(0, turn)
     draft.join_user_turns()
 

@@ -1,0 +1,206 @@
+"""Every command, program and settings file of README.md and docs/ works as it is written there.
+
+See pages.py for the comments that say how a block is tested. What is not run stands in not-run.txt, with its reason:
+`pytest tests/docs --rewrite-docs` writes it anew.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.docs import shell, snippets
+from tests.docs.pages import ROOT, Block, Page, pages
+
+PAGES = pages()
+SHELLS = {"bash", "sh", "shell", "console"}
+READ_ONLY = {"groovy", "dockerfile", "powershell", "diff"}
+NOT_RUN = Path(__file__).parent / "not-run.txt"
+TIME = re.compile(r"\d[\d,.]*(?= (?:s|min|rows/s|tokens/s|GiB)\b)")
+pytestmark = pytest.mark.slow
+
+
+def parsed_only(block: Block) -> list[str]:
+    """What is wrong with a block's command lines, none of them run."""
+    commands = [words for line in shell.lines(block.text) for words in shell.our_commands(line)]
+    found = [shell.parse(words) for words in commands]
+    return [f"{block.place}: {' '.join(words)}: {why}" for words, why in zip(commands, found, strict=True) if why]
+
+
+def run_block(block: Block, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run a block's commands; what they print. Each must end with 0, the last with what the page says."""
+    said = ""
+    commands = [line for line in shell.lines(block.text) if not shell.INSTALLS.match(line)]
+    fails = [int(code) for code in block.marks.get("fails", "").split()]
+    codes = [0] * (len(commands) - len(fails)) + fails
+    for line, expected in zip(commands, codes, strict=True):
+        code, more = shell.run(line, capfd, monkeypatch)
+        assert code == expected, f"{block.place}: {line}\nexit {code}, {expected} was expected\n{more[-1500:]}"
+        said += more
+    return said
+
+
+def same_words(shown: str, said: str) -> bool:
+    """Whether a page's lines were printed, in order. `…` stands for anything; times are not compared."""
+    wanted = [TIME.sub("#", line.rstrip()) for line in shown.strip("\n").splitlines()]
+    parts = ["(?:.*\n)*?" if line == "…" else re.escape(line).replace("…", ".*?") + "[ ]*\n" for line in wanted]
+    printed = "".join(f"{TIME.sub('#', line.rstrip())}\n" for line in said.splitlines())
+    return re.search(f"^{''.join(parts)}", printed, re.MULTILINE) is not None
+
+
+class Walk:
+    """A page's blocks, tested in their order in one folder."""
+
+    def __init__(self, folder: Path, *, long: bool) -> None:
+        self.folder = folder
+        self.long = long
+        self.module = snippets.namespace()
+        self.said: str | None = None
+
+    def block(self, block: Block, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        waits = "long" in block.marks and not self.long
+        if "prepare" in block.marks and not waits:
+            code, said = shell.run(block.marks["prepare"], capfd, monkeypatch)
+            assert code == 0, f"{block.place}: prepare: {said}"
+        if "file" in block.marks:
+            path = self.folder / block.marks["file"]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text, encoding="utf-8")
+        if block.language in SHELLS:
+            self._shell(block, waits, capfd, monkeypatch)
+        elif block.language == "python" and "file" not in block.marks:
+            self._python(block, waits, capfd)
+        elif block.language == "text":
+            if "shows" in block.marks:
+                self.said = None if waits else shell.run(block.marks["shows"], capfd, monkeypatch)[1]
+            self._text(block)
+        else:
+            self._data(block)
+
+    def _shell(
+        self, block: Block, waits: bool, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert parsed_only(block) == []
+        unknown = [name for line in shell.lines(block.text) for name in shell.unknown_names(line)]
+        assert not unknown, f"{block.place}: there is no {unknown}"
+        self.said = None if waits or block.reason else run_block(block, capfd, monkeypatch)
+
+    def _python(self, block: Block, waits: bool, capfd: pytest.CaptureFixture[str]) -> None:
+        snippets.compile_python(block)
+        self.said = None
+        if not waits and not block.reason:
+            capfd.readouterr()
+            snippets.run_python(block, self.module)
+            self.said = capfd.readouterr().out
+
+    def _text(self, block: Block) -> None:
+        if "example" not in block.marks and self.said is not None:
+            assert same_words(block.text, self.said), (
+                f"{block.place}: the page shows other words than\n{self.said[-2500:]}"
+            )
+
+    def _data(self, block: Block) -> None:
+        if block.language == "yaml" and "not ours" not in block.marks:
+            snippets.load_yaml(block, self.folder)
+        elif block.language == "yaml":
+            yaml.safe_load(block.text)
+        elif block.language == "toml":
+            snippets.read_toml(block, self.folder)
+        elif block.language == "json":
+            snippets.read_json(block)
+
+
+@pytest.fixture
+def walk(
+    shop: Callable[[str], Path],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    subtests: pytest.Subtests,
+) -> Callable[[Page, bool], None]:
+    """Walks a page: what fails is told block by block, all of it at once."""
+
+    def go(page: Page, long: bool) -> None:
+        folder = stage_of(page, shop, tmp_path, long=long)
+        monkeypatch.chdir(folder)
+        monkeypatch.syspath_prepend(str(folder))
+        monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+        on = Walk(folder, long=long)
+        for block in page.blocks:
+            with subtests.test(block.place):
+                on.block(block, capfd, monkeypatch)
+
+    return go
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_says_works(page: Page, walk: Callable[[Page, bool], None]) -> None:
+    walk(page, False)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("page", [page for page in PAGES if page.is_long], ids=lambda page: page.name)
+def test_what_takes_long_works_too(page: Page, walk: Callable[[Page, bool], None]) -> None:
+    walk(page, True)
+
+
+def stage_of(page: Page, shop: Callable[[str], Path], tmp_path: Path, *, long: bool) -> Path:
+    """A copy of the folder that the page asks for. A training is waited for only where something long is run."""
+    wanted = "run" if "run" in page.workshop and (long or not page.is_long) else "dataset"
+    folder = tmp_path / "shop"
+    shutil.copytree(shop("shop" if "shop" in page.workshop else wanted), folder)
+    return folder
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_block_says_what_it_is(page: Page) -> None:
+    known = SHELLS | READ_ONLY | {"python", "yaml", "toml", "json", "text", "html"}
+    odd = [block for block in page.blocks if block.language not in known and not block.language.startswith("{")]
+    assert [f"{block.place}: {block.language or '(no language)'}" for block in odd] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_command_between_back_quotes_has_the_names_of_the_real_one(page: Page) -> None:
+    """A placeholder in capitals stands for any word."""
+    wrong = []
+    for line, text in page.inline:
+        for words in shell.our_commands(text) if re.match(r"(\S+=\S+ )?vlm(data|train) ", text) else ():
+            if words[1:] and re.fullmatch(r"[a-z-]+", words[1]) and (why := shell.misnamed(words)):
+                wrong.append(f"{page.name}:{line}: `{text}`: {why}")
+    assert wrong == []
+
+
+def test_what_is_not_run_is_listed(pytestconfig: pytest.Config) -> None:
+    """Nothing is left out without a word: a new block that is not run shows in the diff of this list."""
+    blocks = [block for page in PAGES for block in page.blocks]
+    left_out = [block for block in blocks if block.reason]
+    installs = sum(
+        1
+        for block in blocks
+        if block.language in SHELLS
+        for line in shell.lines(block.text)
+        if shell.INSTALLS.match(line)
+    )
+    kinds = Counter(block.language for block in blocks if block not in left_out)
+    told = [
+        f"{len(blocks)} blocks on {len(PAGES)} pages: {len(blocks) - len(left_out)} are run, loaded or compared,",
+        f"{len(left_out)} are parsed only. {installs} lines that install packages are checked for their extras.",
+        ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items())),
+        "",
+        *(f"{block.page}: {block.text.strip().splitlines()[0][:70]} [{block.reason}]" for block in left_out),
+    ]
+    text = "\n".join(told) + "\n"
+    if pytestconfig.getoption("--rewrite-docs", default=False):
+        NOT_RUN.write_text(text, encoding="utf-8")
+    assert text == NOT_RUN.read_text(encoding="utf-8"), "pytest tests/docs --rewrite-docs writes it; read the diff"
+
+
+def test_every_page_is_read() -> None:
+    assert {page.name for page in PAGES} >= {"README.md", "docs/index.md", "docs/validating.md"}
+    assert (ROOT / "docs" / "index.md").is_file()

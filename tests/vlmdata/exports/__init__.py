@@ -1,0 +1,1 @@
+"""Exports, and what an import brings back of them."""

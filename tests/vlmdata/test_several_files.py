@@ -1,0 +1,86 @@
+"""Folders of tables, read as one: every row of every file, with the counts and the columns of all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import vlmdata
+from vlmdata.errors import SourceError
+from vlmdata.recipe import SourceConfig
+from vlmdata.record import RawRecord
+from vlmdata.source import open_source
+
+
+def written(folder: Path, **files: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / name.replace("__", ".")).write_text(text, encoding="utf-8")
+    return folder
+
+
+def read(kind: str, folder: Path, **options: Any) -> list[dict[str, Any]]:
+    source = open_source(SourceConfig(type=kind, path=folder, options=options))
+    return [dict(entry.values) for shard in source.shards() for entry in shard if isinstance(entry, RawRecord)]
+
+
+def test_tables_are_read_in_the_order_of_their_names(tmp_path: Path) -> None:
+    written(tmp_path, b__csv="sku,title\n2,Bowl\n", a__csv="title,sku\nMug,1\n", _old__csv="x\n1\n", note__txt="hi")
+    assert read("csv", tmp_path) == [{"title": "Mug", "sku": "1"}, {"title": "Bowl", "sku": "2"}]
+
+
+def test_rows_of_json_have_the_columns_of_all_files(tmp_path: Path) -> None:
+    written(tmp_path, a__jsonl='{"sku": 1}\n', b__jsonl='{"sku": 2, "title": "Bowl"}\n', rejected__jsonl="no")
+    assert read("jsonl", tmp_path) == [{"sku": 1, "title": None}, {"sku": 2, "title": "Bowl"}]
+    written(tmp_path / "json", a__json='[{"sku": 1}]', b__json='[{"title": "Bowl"}]')
+    assert read("json", tmp_path / "json") == [{"sku": 1, "title": None}, {"sku": None, "title": "Bowl"}]
+
+
+def test_lines_and_files_are_counted_over_all(tmp_path: Path) -> None:
+    folder = written(tmp_path / "rows", a__csv="sku,text\n1,A blue mug.\n\n2,A bowl.\n", b__csv="sku,text\n3,A vase.\n")
+    recipe = tmp_path / "recipe.yaml"
+    said = {"source": {"type": "csv", "path": "rows"}, "id": "sku"}
+    said["conversations"] = [{"user": "What is it?", "assistant": "{{ text }}"}]  # type: ignore[assignment]
+    recipe.write_text(yaml.safe_dump(said), encoding="utf-8")
+    built = vlmdata.build(vlmdata.load_recipe(recipe), tmp_path / "out")
+    assert (built.ledger.rows_read, built.ledger.rows_used) == (4, 3)  # the blank line is a row that was skipped
+    assert (built.ledger.lines_read, built.ledger.lines_of_header) == (6, 2)
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))
+    assert [file["name"] for file in manifest["sources"]] == ["a.csv", "b.csv"]
+    origins = [row["origin"] for row in vlmdata.open(tmp_path / "out")["train"].remove_columns("images")]
+    assert [(origin["source"], origin["line"]) for origin in origins] == [("a.csv", 2), ("a.csv", 4), ("b.csv", 2)]
+    assert folder.is_dir()
+
+
+def test_every_file_with_another_header_is_named(tmp_path: Path) -> None:
+    written(tmp_path, a__csv="sku,title\n", b__csv="sku,titel\n", c__csv="sku\n", d__csv="sku,title,price\n")
+    with pytest.raises(SourceError, match="3 of 4 files can't be used") as caught:
+        _ = open_source(SourceConfig(type="csv", path=tmp_path)).columns
+    assert [problem.source for problem in caught.value.problems] == ["b.csv", "c.csv", "d.csv"]
+    assert "lacks 'title' and has 'titel' more" in caught.value.problems[0].message
+    assert caught.value.problems[0].hint == "did you mean 'title'?"
+
+
+def test_a_folder_without_tables_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"holds no file \*\.csv, \*\.tsv"):
+        open_source(SourceConfig(type="csv", path=tmp_path))
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_init_drafts_one_recipe_for_tables_of_one_kind(tmp_path: Path, ending: str) -> None:
+    things = [f"thing {number}, made by hand and signed underneath by its maker" for number in range(24)]
+    for part in range(2):
+        rows = [{"sku": f"S-{part}-{at}", "description": f"A {thing}."} for at, thing in enumerate(things)]
+        lines = [json.dumps(row) for row in rows] if ending == "jsonl" else []
+        lines = lines or ["sku,description", *(f'{row["sku"]},"{row["description"]}"' for row in rows)]
+        written(tmp_path / "shop", **{f"part-{part}__{ending}": "\n".join(lines) + "\n"})
+    draft = vlmdata.draft_recipe(tmp_path / "shop")
+    assert yaml.safe_load(draft.text)["source"] | {"type": ending, "path": "."} == yaml.safe_load(draft.text)["source"]
+    assert any("the 2 tables in it have the same columns" in note for note in draft.notes)
+    (tmp_path / "shop" / "recipe.yaml").write_text(draft.text, encoding="utf-8")
+    built = vlmdata.build(vlmdata.load_recipe(tmp_path / "shop" / "recipe.yaml"), tmp_path / "out")
+    assert built.ledger.rows_used == 48

@@ -1,0 +1,1 @@
+"""What is here of all that a build or a training needs: packages, machine, disks, variables. Nothing is changed."""

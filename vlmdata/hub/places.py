@@ -1,0 +1,39 @@
+"""Places of this machine taken out of what goes to the Hub: of a path that leads elsewhere only the last name stays."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+ELSEWHERE = re.compile(r"(~|/|\\|\.{1,2}[/\\]|\.\.$|[A-Za-z]:[/\\]|file:)|.*[/\\]\.\.([/\\]|$)", re.DOTALL)
+"""The beginning of a path that is no plain name below the folder at hand."""
+
+PROSE = frozenset({"conversations", "dataset", "clean", "fields", "tags"})
+"""Keys of a recipe below which stand texts for readers and models; a slash in them is no path."""
+
+TEXTS = frozenset({"where", "prompt", "system", "separator"})
+"""Keys of which the same is true where they hold a text."""
+
+
+def without_places(data: Any) -> Any:
+    """JSON's values with each path of this machine cut to its last name; `../data/shop` becomes `shop`."""
+    if isinstance(data, Mapping):
+        return {
+            without_place(key): value if _is_prose(key, value) else without_places(value) for key, value in data.items()
+        }
+    if isinstance(data, list | tuple):
+        return [without_places(value) for value in data]
+    return without_place(data) if isinstance(data, str) else data
+
+
+def _is_prose(key: str, value: Any) -> bool:
+    return key in PROSE or (key in TEXTS and isinstance(value, str))
+
+
+def without_place(text: str) -> str:
+    """A path's last name, where it leads elsewhere; any other text as it is."""
+    if not ELSEWHERE.match(text):
+        return text
+    names = [name for name in re.split(r"[/\\]+", text) if name not in {"", ".", "..", "~", "file:"}]
+    return names[-1] if names else "."

@@ -1,0 +1,25 @@
+"""The licences of the base models that the shipped runs name, for cards written where the base's own card is not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+LICENCES: Mapping[str, str] = {
+    "HuggingFaceM4/Idefics3-8B-Llama3": "apache-2.0",
+    "HuggingFaceTB/SmolVLM2-2.2B-Instruct": "apache-2.0",
+    "Qwen/Qwen2-VL-7B-Instruct": "apache-2.0",
+    "Qwen/Qwen2.5-VL-7B-Instruct": "apache-2.0",
+    "Qwen/Qwen3-VL-8B-Instruct": "apache-2.0",
+    "allenai/Molmo2-8B": "apache-2.0",
+    "google/gemma-3-4b-it": "gemma",
+    "meta-llama/Llama-3.2-11B-Vision-Instruct": "llama3.2",
+    "mistral-community/pixtral-12b": "apache-2.0",
+    "mistralai/Mistral-Small-3.1-24B-Instruct-2503": "apache-2.0",
+}
+"""By the base's name on the Hub, each as its page https://huggingface.co/NAME says (`license` of its card)."""
+
+TERMS: Mapping[str, str] = {
+    "gemma": "https://ai.google.dev/gemma/terms",
+    "llama3.2": "https://www.llama.com/llama3_2/license/",
+}
+"""Where the terms stand of licences that ask more of who passes a model on than to name the licence."""
