@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+import vlmdata
 from tests.docs import shell, snippets
 from tests.docs.pages import ROOT, Block, Page, pages
+from vlmdata.rules import rulebook
 
 PAGES = pages()
 SHELLS = {"bash", "sh", "shell", "console"}
@@ -173,6 +175,31 @@ def test_a_command_between_back_quotes_has_the_names_of_the_real_one(page: Page)
         for words in shell.our_commands(text) if re.match(r"(\S+=\S+ )?vlm(data|train) ", text) else ():
             if words[1:] and re.fullmatch(r"[a-z-]+", words[1]) and (why := shell.misnamed(words)):
                 wrong.append(f"{page.name}:{line}: `{text}`: {why}")
+    assert wrong == []
+
+
+def keys_of_settings() -> set[str]:
+    """`images.max`, `eval.metrics`: the keys of recipes and run files that look as the names of rules do."""
+    found = set()
+    for name in ("recipe.v1", "run.v1"):
+        for key, node in vlmdata.schema(name)["properties"].items():
+            found |= {f"{key}.{inner}" for inner in node.get("properties", {})}
+    return found | {"source.nulls", "source.where", "source.limit", "source.json", "source.columns", "source.path"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_rule_that_a_page_names_is_one(page: Page) -> None:
+    families = {rule.partition(".")[0] for rule in rulebook()}
+    names = {(line, text) for line, text in page.inline if re.fullmatch(r"[a-z]+\.[a-z_]+", text)}
+    of_files = {"yaml", "json", "jsonl", "py", "md", "csv", "html", "txt", "toml", "gguf", "parquet", "jpg", "png"}
+    wrong = [
+        f"{page.name}:{line}: {name}"
+        for line, name in sorted(names)
+        if name.partition(".")[0] in families
+        and name.partition(".")[2] not in of_files
+        and name not in rulebook()
+        and name not in keys_of_settings()
+    ]
     assert wrong == []
 
 
