@@ -9,7 +9,8 @@ from math import sqrt
 from vlmdata.describe_settings import SentPictures
 from vlmdata.description.provider import Picture
 from vlmdata.description.runner import NotSentError
-from vlmdata.image.inspecting import examine
+from vlmdata.image.inspecting import JPEG_START, examine
+from vlmdata.image.jpeg_segments import has_plain_header
 from vlmdata.image.names import ImageReferenceError
 from vlmdata.image.treating import treat
 from vlmdata.image.verifying import Reader
@@ -38,6 +39,8 @@ class Sender:
             raise NotSentError("picture", error.message) from None
 
     def _picture(self, data: bytes) -> Picture:
+        if not self.config.max_pixels and data.startswith(JPEG_START) and has_plain_header(data):
+            return Picture(data=data, mime=MIMES["JPEG"])  # it says of no place, and goes as it is
         limit = self.reader.images.pixel_limit
         examined = examine(data, verify="header", pixel_limit=limit)
         if self.config.location == "refuse" and "gps" in examined.traits:

@@ -7,6 +7,7 @@ exported, and `rows read == exported + not exported` is asserted.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -19,7 +20,7 @@ from vlmdata.contract import CONTRACT, arrow_type, stored_schema
 from vlmdata.dataset import MANIFEST, DataFile, data_files, read_manifest, split_names, verify_contract
 from vlmdata.errors import ConfigError, ContractError, LedgerError, OutputError
 from vlmdata.exports import exporter_of, format_named
-from vlmdata.exports.protocol import Exporter, Options, Survey
+from vlmdata.exports.protocol import Exporter, Holds, Options, Survey
 from vlmdata.exports.result import ExportResult, export_text
 from vlmdata.exports.row import rows_of
 from vlmdata.exports.tally import Tally
@@ -29,6 +30,17 @@ from vlmdata.write.staging import Stage, beside, hidden, repair
 REPORT, TEXT = "export.json", "export-report.txt"
 OWN_NAMES = ("export", "not_exported", "dataset_info")
 """Names of files that stand beside those of the splits."""
+
+OF_DATASETS = re.compile(r"\w+(\.\w+)*")
+"""The names of splits that `datasets` opens (datasets/splits.py, NamedSplit)."""
+
+PLAIN = re.compile(r"\w[\w-]*(\.[\w-]+)*")
+"""Names that may begin a file's on every platform, and stand in a command."""
+
+DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+"""Names that Windows keeps for itself, whatever follows the first dot."""
+
+MOST_LETTERS = 64
 
 
 def export(  # noqa: PLR0913  (what a person may ask of it, each by its name)
@@ -53,6 +65,7 @@ def export(  # noqa: PLR0913  (what a person may ask of it, each by its name)
     if errors:
         raise ContractError(f"{path}: does not follow the contract {CONTRACT}", errors)
     chosen = _chosen(path, splits)
+    _refuse_names(path, chosen, exporter_of(name).holds)
     files = [file for file in data_files(path) if file.split in chosen]
     with _staged(Path(out), replace=replace) as stage:
         exporter = exporter_of(name)(stage.folder, _survey(path, chosen, files), options)
@@ -89,6 +102,22 @@ def _chosen(path: Path, asked: Sequence[str]) -> tuple[str, ...]:
         found = f"{path.name}: a file for the split {taken[0]!r} would stand in the report's place"
         raise ConfigError(f"{found}; give the split another name, or name others with --split")
     return chosen
+
+
+def _refuse_names(path: Path, splits: Sequence[str], holds: Holds) -> None:
+    """Raise ConfigError for splits after which no file can be called, or which the format's reader does not open."""
+    expected, sign = PLAIN, "letters, digits, '_', '-' and single dots"
+    if holds.splits_of_datasets:
+        expected, sign = OF_DATASETS, "letters, digits, '_' and single dots"
+    first: dict[str, str] = {}
+    for split in splits:
+        if not expected.fullmatch(split) or len(split) > MOST_LETTERS or DEVICE.fullmatch(split):
+            found = f"{path.name}: {holds.reader} opens no split called {split[:MOST_LETTERS]!r}"
+            wanted = f"a name of {sign} was expected, {MOST_LETTERS} at most"
+            raise ConfigError(f"{found}; {wanted}: name the split so where it is made, or name others with --split")
+        if (other := first.setdefault(split.casefold(), split)) != split:
+            found = f"{path.name}: the files of the splits {other!r} and {split!r} are one on Windows and macOS"
+            raise ConfigError(f"{found}; name one of them with --split")
 
 
 def _survey(path: Path, splits: tuple[str, ...], files: Sequence[DataFile]) -> Survey:

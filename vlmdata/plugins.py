@@ -77,12 +77,12 @@ def blamed(name: str, where: Callable[[], str]) -> Iterator[None]:
         yield
     except (VlmError, MemoryError):
         raise
-    except Exception as error:  # code from outside may raise anything, and that is not our bug
+    except (Exception, SystemExit) as error:  # code from outside may raise anything, and that is not our bug
         said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         raise PluginError(f"{name} raised {said}{_line_of(error)} {where()}".rstrip()) from error
 
 
-def _line_of(error: Exception) -> str:
+def _line_of(error: Exception | SystemExit) -> str:
     """The deepest line of the plug-in's own files; nothing where it has none, such as a module that is not there."""
     ours = str(Path(__file__).parent)
     frames = [

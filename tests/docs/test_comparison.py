@@ -65,6 +65,7 @@ def test_a_build_keeps_every_byte(tmp_path: Path) -> None:
     assert raw[0]["images"][0]["bytes"] == buffer.getvalue()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_default_collator_of_trl_learns_prompt_and_image(tmp_path: Path) -> None:
     import datasets
@@ -89,6 +90,7 @@ def test_every_command_of_the_page_names_files_that_are_there() -> None:
     assert [name for name in named if not (ROOT / name).is_file()] == []
 
 
+@pytest.mark.long
 def test_trl_cuts_at_1024_tokens_by_default() -> None:
     from trl import SFTConfig
 

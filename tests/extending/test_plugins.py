@@ -362,6 +362,8 @@ class Source:
 def open_rows(config):
     if config.options["kind"] == "opens":
         raise OSError("no till")
+    if config.options["kind"] == "leaves":
+        raise SystemExit(0)
     return 7 if config.options["kind"] == "is none" else Source(config.options["kind"])
 
 ROWS = 7
@@ -375,6 +377,7 @@ ROWS = 7
         ("gives", "shop_rows:open_rows gave a dict after rows:2, expected a RawRecord, Rejection or Skip"),
         ("miscounts", "its shard read 2 lines, and its rows and header have 3; every line belongs to"),
         ("opens", r"shop_rows:open_rows raised OSError: no till \(shop_rows.py:30\) while the source was opened"),
+        ("leaves", r"shop_rows:open_rows raised SystemExit: 0 \(shop_rows.py:32\) while the source was opened"),
         ("is none", "shop_rows:open_rows made a int, which is no source: it has no columns, files, shards"),
     ],
 )

@@ -71,3 +71,8 @@ def test_texts_of_templates_are_no_paths_and_keys_can_be() -> None:
 def test_a_prompt_that_is_no_text_holds_settings_whose_paths_go() -> None:
     merged = {"prompt": {"images": {"root": "/home/jane/photos"}, "conversations": [{"user": "/x"}]}}
     assert without_places(merged) == {"prompt": {"images": {"root": "photos"}, "conversations": [{"user": "/x"}]}}
+
+
+def test_a_folder_that_stands_for_a_dataset_of_the_hub_is_cut_and_the_cards_words_are_not() -> None:
+    said = {"dataset": {"source": "/r/pics"}, "source": {"type": "hub", "dataset": "/home/jane/rows"}}
+    assert without_places(said) == {"dataset": {"source": "/r/pics"}, "source": {"type": "hub", "dataset": "rows"}}

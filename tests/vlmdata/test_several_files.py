@@ -84,3 +84,21 @@ def test_init_drafts_one_recipe_for_tables_of_one_kind(tmp_path: Path, ending: s
     (tmp_path / "shop" / "recipe.yaml").write_text(draft.text, encoding="utf-8")
     built = vlmdata.build(vlmdata.load_recipe(tmp_path / "shop" / "recipe.yaml"), tmp_path / "out")
     assert built.ledger.rows_used == 48
+
+
+def test_tables_that_are_not_read_are_told(tmp_path: Path) -> None:
+    folder = written(tmp_path / "rows", a__csv="sku\n1\n", _old__csv="sku\n2\n", notes__txt="hi", rejected__jsonl="{}")
+    written(folder / "2024", b__csv="sku\n3\n", photo__jpg="no table")
+    (folder / "c.csv.gz").write_bytes(b"packed")
+    source = open_source(SourceConfig(type="csv", path=folder, options={}))
+    (told,) = source.warnings  # type: ignore[attr-defined]
+    assert (told.rule, told.severity, told.source) == ("source.passed_over", "warning", "rows")
+    assert told.message == "tables in this folder are not read: '2024/b.csv', '_old.csv', 'c.csv.gz'"
+    assert read("csv", folder) == [{"sku": "1"}]
+
+
+def test_a_folder_all_of_whose_tables_are_read_says_nothing(tmp_path: Path) -> None:
+    folder = written(tmp_path, a__csv="sku\n1\n", b__csv="sku\n2\n", notes__txt="hi")
+    (folder / "photos").mkdir()
+    (folder / "~lock.csv").write_text("x", encoding="utf-8")
+    assert not open_source(SourceConfig(type="csv", path=folder, options={})).warnings  # type: ignore[attr-defined]

@@ -322,6 +322,25 @@ def test_answers_that_end_well_are_left_alone(end: str) -> None:
     assert "dataset.unfinished_answer" not in rules(findings(rows))
 
 
+@pytest.mark.parametrize(
+    "end",
+    [
+        *(
+            ":\n- colour: blue\n- made in a small workshop",
+            ".\nAnswer: B",
+            ".\n\nKind regards\nYour shop",
+            ": 3 + 4 = 7",
+        ),
+        *(". Dimensions: 10 x 12 cm", "; see https://example.org/mug", ". #mug #kitchen", ": Size = 12 cm"),
+        *(" เหมาะสำหรับกาแฟร้อน และชา ใช้ได้ทุกวัน", " 電子レンジでも 使えます", " ໃຊ້ໄດ້ ທຸກ ມື້"),
+    ],
+)
+def test_an_answer_whose_last_words_are_no_sentence_is_left_alone(end: str) -> None:
+    rows = [record(number, answer=LONG.format(number) + ".") for number in range(40)]
+    rows[7] = record(7, answer=LONG.format(7) + end)
+    assert "dataset.unfinished_answer" not in rules(findings(rows))
+
+
 def test_answers_of_a_style_without_full_stops_and_short_ones_are_left_alone() -> None:
     rows = [record(number, answer=LONG.format(number) + (" cm" if number % 5 else ".")) for number in range(40)]
     assert "dataset.unfinished_answer" not in rules(findings(rows))

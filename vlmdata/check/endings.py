@@ -20,6 +20,14 @@ RULE = "dataset.unfinished_answer"
 OPEN = r"[\pL\pM\pN,;–—&+/(-]\s*\z"
 """How a text ends that goes on: with a letter, a digit, a comma, or a sign that leads on."""
 
+NO_PROSE = (
+    r"(?:(?:https?://|www\.|[#@])\S+|\n\s*(?:[-*•–]|\d+[.)])[^\n]*|\n[^\n]{1,40}"
+    r"|[:=] ?[^\s,;.]{1,12}(?: [^\s,;.]{1,12}){0,3}"
+    r"|[\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Han}\p{Hiragana}\p{Katakana}])\s*\z"
+)
+"""What ends well without a stop: an address or hashtag, a line of a list, a short line of its own such as a signature,
+a value after its name (`Size: 10 x 12 cm`), and scripts that part sentences by spaces."""
+
 SPACED = r"\s\S+\s+\S+"
 """Words with spaces between them; scripts that write without end their sentences in many ways."""
 
@@ -47,7 +55,9 @@ class Endings:
         self._long += pc.sum(long).as_py() or 0
         places = np.flatnonzero(long.to_numpy(zero_copy_only=False))
         ends = pc.utf8_slice_codeunits(texts.take(pa.array(places)), start=-LAST)
-        goes_on = pc.and_not(pc.match_substring_regex(ends, OPEN), pc.match_substring_regex(ends, LOOSE_SCREEN))
+        goes_on = pc.match_substring_regex(ends, OPEN)
+        for other in (LOOSE_SCREEN, NO_PROSE):
+            goes_on = pc.and_not(goes_on, pc.match_substring_regex(ends, other))
         open_ends = np.flatnonzero(goes_on.to_numpy(zero_copy_only=False))
         self._open += len(open_ends)
         for end in open_ends[: MOST - len(self._first)].tolist():

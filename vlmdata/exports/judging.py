@@ -32,6 +32,8 @@ LOSSES: Mapping[str, str] = {
     "system_in_question": "that a text was the system's: it stands before the question",
     "options_in_question": "the lines that show options: they stand in columns, from which {reader} shows them",
     "answer_text": "the answer's own words: the letter of the option stands in their place",
+    "dates": "that dates are texts: {reader} opens a column of nothing but dates as times",
+    "numbers": "how numbers are written: {reader} reads 007 as 7 and 1.50 as 1.5 in a column of nothing but numbers",
     "turned": "{reader} shows the image as it is stored, and not turned as its EXIF orientation says",
     "limits": "{reader} passes over rows with more than 10 images, or an image over 10 MB",
     "other_members": "the row has other files than the first; datasets wants the same in all, webdataset does not",

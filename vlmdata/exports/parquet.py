@@ -20,7 +20,7 @@ class Parquet(Exporter):
     folder: Path
     survey: Survey
     options: Options
-    holds: ClassVar[Holds] = Holds(reader="datasets", kept=frozenset(LOSSES), anything=True)
+    holds: ClassVar[Holds] = Holds(reader="datasets", kept=frozenset(LOSSES), anything=True, splits_of_datasets=True)
 
     def write(self, split: str, rows: Iterable[Row]) -> Written:
         """One file, or several of about half a gigabyte."""

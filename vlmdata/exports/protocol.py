@@ -20,7 +20,9 @@ class Holds:
     `kept` are kinds of LOSSES that it does not lose; `markers` texts that its reader takes for something else;
     `image_formats` those that its reader opens, all where there are none. Where a format has no place for a system's
     text, for several turns, or for a row without an image, a row that has them is not exported. `turns_images` says
-    that the reader turns images as their EXIF orientation says; `anything` that every record of the contract can go.
+    that the reader turns images as their EXIF orientation says; `anything` that every record of the contract can go;
+    `splits_of_datasets` that the datasets library opens the splits by their names, of letters, digits and `_` alone,
+    with single dots between them.
     """
 
     reader: str
@@ -32,6 +34,7 @@ class Holds:
     text_only: bool = True
     turns_images: bool = True
     anything: bool = False
+    splits_of_datasets: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

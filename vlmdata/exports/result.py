@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,5 +86,6 @@ def export_text(done: ExportResult, out: str) -> str:
         lines.append(f"not exported    {counts}    {out}/{NOT_EXPORTED}")
         lines += [f"  {problem.id}: {problem}" for problem in done.problems]
     command = f": {done.opening.command}" if done.opening.command else ""
-    lines.append(f"-> {out}    {done.opening.text}{command}".replace("OUT", out))
+    opened = re.sub(r"\bOUT\b", lambda _: out, f"{done.opening.text}{command}")
+    lines.append(f"-> {out}    {opened}")
     return "\n".join(lines)

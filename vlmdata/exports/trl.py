@@ -20,7 +20,7 @@ from vlmdata.exports.protocol import Exporter, Holds, Opening, Options, Survey, 
 from vlmdata.exports.row import Row
 from vlmdata.record import message_rows
 
-HOLDS = Holds(reader="TRL", kept=frozenset({"id", "group", "tags", "fields", "image_names"}))
+HOLDS = Holds(reader="TRL", kept=frozenset({"id", "group", "tags", "fields", "image_names"}), splits_of_datasets=True)
 OPENING = Opening(
     text="train on it with TRL", command='SFTTrainer(train_dataset=load_dataset("OUT", split="train"), ...)'
 )

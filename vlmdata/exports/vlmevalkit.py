@@ -8,6 +8,7 @@ cells such as "None" and "NA" for missing.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,10 @@ MISSING = frozenset(
     }
 )
 """Cells that pandas reads as missing."""
+
+
+WHOLE = re.compile("0|-?[1-9][0-9]{0,17}")
+"""Numbers that pandas reads and writes as they stand, where a column holds no others."""
 
 
 @dataclass(slots=True)
@@ -75,6 +80,8 @@ class VlmEvalKit(Exporter):
             yield "options_in_question"
         if cells["answer"] != text_of(row.messages[-1]):
             yield "answer_text"
+        if any(map(is_rewritten, (row.id, *cells.values()))):
+            yield "numbers"
 
     def write(self, split: str, rows: Iterable[Row]) -> Written:
         """A TSV with a column for each letter that any row has an option under."""
@@ -123,6 +130,19 @@ def _without_options(question: str, options: Mapping[str, str]) -> str:
     lines = question.split("\n")
     kept = [line for line in lines if line.strip() not in shown]
     return question if len(kept) == len(lines) else "\n".join(kept).strip()
+
+
+def is_rewritten(text: str) -> bool:
+    """Whether pandas may read a cell as a number, or as true or false, and write it in another way than it stood."""
+    if text.lower() in {"true", "false"}:
+        return True
+    if WHOLE.fullmatch(text) or "_" in text or not text.isascii():
+        return False
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _called(name: str) -> str:

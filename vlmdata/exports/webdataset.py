@@ -49,13 +49,14 @@ class WebDataset(Exporter):
         place.mkdir(exist_ok=True)
         parts: list[Path] = []
         count, waiting = 0, iter(rows)
+        begin = split.replace(".", "_")
         row = next(waiting, None)
         while row is not None or not parts:
             parts.append(place / f"{split}.part-{len(parts)}")
             with tarfile.open(parts[-1], "w", format=tarfile.USTAR_FORMAT) as tar:
                 inside = 0
                 while row is not None and inside < TAR_ROWS and tar.offset < TAR_BYTES:
-                    self._add(tar, f"{split}-{count:09d}", row)
+                    self._add(tar, f"{begin}-{count:09d}", row)
                     count, inside = count + 1, inside + 1
                     row = next(waiting, None)
         return Written(rows=count, files=tuple(named_by_number(parts, split, ".tar")))

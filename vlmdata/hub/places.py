@@ -9,7 +9,7 @@ from typing import Any
 ELSEWHERE = re.compile(r"(~|/|\\|\.{1,2}[/\\]|\.\.$|[A-Za-z]:[/\\]|file:)|.*[/\\]\.\.([/\\]|$)", re.DOTALL)
 """The beginning of a path that is no plain name below the folder at hand."""
 
-PROSE = frozenset({"conversations", "dataset", "clean", "fields", "tags"})
+PROSE = frozenset({"conversations", "clean", "fields", "tags"})
 """Keys of a recipe below which stand texts for readers and models; a slash in them is no path."""
 
 TEXTS = frozenset({"where", "prompt", "system", "separator"})
@@ -28,6 +28,9 @@ def without_places(data: Any) -> Any:
 
 
 def _is_prose(key: str, value: Any) -> bool:
+    """Whether a slash below a key is no path. A block `dataset` says what a card does; a source's may be a folder."""
+    if key == "dataset":
+        return isinstance(value, Mapping)
     return key in PROSE or (key in TEXTS and isinstance(value, str))
 
 

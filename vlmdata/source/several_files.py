@@ -23,6 +23,7 @@ ENDINGS: Mapping[str, tuple[str, ...]] = {
 """Types of source whose `path` may be a folder, and how the names of its files end."""
 
 MADE_HERE = frozenset({"rejected.jsonl", "descriptions.jsonl", "dataset_info.json"})
+PACKED = (".gz", ".zip", ".bz2", ".xz", ".zst")
 SHARED = 5
 
 
@@ -33,7 +34,10 @@ def open_several(config: SourceConfig, open_one: Callable[[SourceConfig], Source
         endings = ", ".join(f"*{ending}" for ending in ENDINGS[config.type])
         raise SourceError(f"{config.path.name}: this folder holds no file {endings}; name the file, or another type")
     parts = tuple(open_one(replace(config, path=file)) for file in files)
-    return parts[0] if len(parts) == 1 else SeveralFiles(config.path.name, parts, strict=config.type == "csv")
+    passed = passed_over(config.path, config.type)
+    if len(parts) == 1 and not passed:
+        return parts[0]
+    return SeveralFiles(config.path.name, parts, strict=config.type == "csv", passed=tuple(passed))
 
 
 def tables_in(folder: Path, kind: str) -> list[Path]:
@@ -52,13 +56,44 @@ def tables_in(folder: Path, kind: str) -> list[Path]:
     ]
 
 
+def passed_over(folder: Path, kind: str) -> list[str]:
+    """What looks like a table of the folder and is not read: those in its own folders, packed ones, and `_old.csv`."""
+    endings = ENDINGS[kind]
+    return [
+        name
+        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)
+        if not entry.name.startswith((".", "~"))
+        for name in (_tables_inside(entry, endings) if entry.is_dir() else [entry.name])
+        if entry.is_dir() or _is_odd(entry, endings)
+    ]
+
+
+def _tables_inside(folder: Path, endings: tuple[str, ...]) -> list[str]:
+    try:
+        found = sorted(entry.name for entry in folder.iterdir() if entry.suffix.lower() in endings)
+    except OSError:
+        return []
+    return [f"{folder.name}/{name}" for name in found if not name.startswith((".", "~"))]
+
+
+def _is_odd(entry: Path, endings: tuple[str, ...]) -> bool:
+    name = entry.name.lower()
+    return name.endswith(tuple(f"{end}{packed}" for end in endings for packed in PACKED)) or (
+        name.startswith("_") and name.endswith(endings)
+    )
+
+
 @dataclass(frozen=True)
 class SeveralFiles:
-    """Sources one after the other, each row with the columns of all. `strict`: all must have the same columns."""
+    """Sources one after the other, each row with the columns of all. `strict`: all must have the same columns.
+
+    `passed` are names of tables that are not among them.
+    """
 
     name: str
     parts: tuple[Source, ...]
     strict: bool
+    passed: tuple[str, ...] = ()
 
     @property
     def files(self) -> Sequence[Path]:
@@ -67,8 +102,9 @@ class SeveralFiles:
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
-        """What any of them warns of."""
-        return tuple(problem for part in self.parts for problem in getattr(part, "warnings", ()))
+        """What any of them warns of, and that there are tables which are not read."""
+        said = tuple(problem for part in self.parts for problem in getattr(part, "warnings", ()))
+        return (*said, _passed(self.name, self.passed)) if self.passed else said
 
     @cached_property
     def columns(self) -> Sequence[str]:
@@ -137,6 +173,12 @@ def _other_columns(part: Source, columns: Sequence[str], wanted: Sequence[str], 
 def _listed(names: Sequence[str]) -> str:
     shown = ", ".join(repr(name) for name in names[:SHARED])
     return f"{shown} and {len(names) - SHARED} others" if len(names) > SHARED else shown
+
+
+def _passed(name: str, passed: Sequence[str]) -> Problem:
+    message = f"tables in this folder are not read: {_listed(passed)}"
+    hint = "put them beside the others, unpacked; or take them away"
+    return Problem(rule="source.passed_over", message=message, source=name, hint=hint, severity="warning")
 
 
 def _problem(part: Source, message: str, hint: str) -> Problem:
