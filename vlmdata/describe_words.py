@@ -70,12 +70,19 @@ def run_text(result: DescribeResult, recipe: str) -> str:
     ]
     if tally.unusable:
         lines.append(_line("not asked", f"{tally.unusable:,} whose images are no good; a build names them"))
-    lines.append(_line("requests", f"{result.requests:,} sent{_faults(result)}"))
+    if result.by_hand:
+        lines.append(
+            _line(
+                "answers", f"{tally.asked - tally.rejected['describe.empty']:,} taken from the file, nothing was sent"
+            )
+        )
+    else:
+        lines.append(_line("requests", f"{result.requests:,} sent{_faults(result)}"))
     if tally.repaired:
         lines.append(_line("repaired", f"{tally.repaired:,} asked once more, since the first answer had not the form"))
-    lines += _cost_lines(result)
+    lines += [] if result.by_hand else _cost_lines(result)
     if result.notice:
-        lines.append(_line("provider", result.notice))
+        lines.append(_line("file" if result.by_hand else "provider", result.notice))
     if result.damaged:
         lines.append(_line("journal", f"{result.damaged:,} damaged lines; their rows count as not asked"))
     if result.stopped is not None:
@@ -89,6 +96,9 @@ def run_text(result: DescribeResult, recipe: str) -> str:
 def short_text(result: DescribeResult) -> str:
     """A run in one line, for a build that goes on."""
     tally = result.tally
+    if result.by_hand:
+        said = f"looked for {tally.asked:,} descriptions in the file of answers"
+        return said + (f"; {result.notice}" if result.notice else "")
     said = f"asked for {tally.asked:,} descriptions with {result.requests:,} requests"
     if result.prices is not None:
         said += f" for {money(tally.spent + result.lost, result.prices)}"

@@ -13,6 +13,7 @@ from typing import Any
 
 from vlmdata.describe_access import Access, LazyProvider
 from vlmdata.describe_basis import Basis, KnownExample, basis_of, catalog_rows, described_config, rules_of_texts
+from vlmdata.describe_by_hand import RowsSeen
 from vlmdata.describe_lookup import infos_of
 from vlmdata.describe_pictures import Sender
 from vlmdata.describe_settings import DescribeConfig, Prices
@@ -45,7 +46,7 @@ class DescribeStoppedError(VlmError):
 class DescribeResult:
     """What a run has come to. `stopped` says why it ended early, if it did; `spent` is all that the journal
     has cost so far, `lost` the most that this run has paid for answers that never came; `notice` is what a person is
-    to know of the provider."""
+    to know of the provider, and `by_hand` that people wrote the answers."""
 
     tally: Tally
     requests: int
@@ -59,6 +60,7 @@ class DescribeResult:
     stopped: StopKind | None = None
     message: str = ""
     notice: str = ""
+    by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,9 +198,10 @@ class _Run:
             journal=GroupCommit(self.journal),
             form_problem=judge.form_problem,
         )
+        seen = RowsSeen(self.desk.work)
         given: dict[str, Any] = {
             "rows": lambda: rows_without_text(self.recipe, self.desk.reader),
-            "prepare": self.desk.work,
+            "prepare": seen if self.by_hand else self.desk.work,
             "judge": judge,
             "journal": asker.journal,
             "asker": asker,
@@ -211,7 +214,15 @@ class _Run:
         finally:
             await provider.close()
             await asker.let_go()
-        return replace(self._result(runner.tally, asker), notice=provider.notice)
+        notice = provider.notice
+        if self.by_hand and self.config.path is not None and not asker.halt and not runner.tally.left:
+            notice = seen.unanswered_names(self.config.path)
+        return replace(self._result(runner.tally, asker), notice=notice)
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether people write the answers, into a file."""
+        return self.config.provider == "file"
 
     def _said(self, tally: Tally) -> None:
         if self.pace.due():
@@ -231,6 +242,7 @@ class _Run:
             prices=self.config.prices,
             journal=self.journal.path,
             damaged=self.journal.damaged,
+            by_hand=self.by_hand,
             stopped=asker.halt.kind,
             message=asker.halt.message,
         )

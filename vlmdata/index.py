@@ -7,7 +7,7 @@ of the plan and of the image files.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -140,6 +140,12 @@ class Index:
     def digests(self) -> Iterator[bytes]:
         """The content digest of each conversation, in order."""
         yield from self.conversations.column("digest")
+
+    def described(self, positions: Mapping[str, Sequence[int]]) -> int:
+        """How many of the conversations at these positions have a text that was written for them."""
+        column = (batch.column("provenance").is_valid() for batch in self.conversations.batches())
+        there = np.concatenate([np.zeros(0, bool), *(each.to_numpy(zero_copy_only=False) for each in column)])
+        return sum(int(there[np.asarray(found, dtype=np.int64)].sum()) for found in positions.values())
 
     def image_bytes(self) -> npt.NDArray[np.int64]:
         """How many image bytes each conversation holds."""

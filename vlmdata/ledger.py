@@ -8,6 +8,8 @@ from typing import Any
 
 from vlmdata.errors import LedgerError
 
+WRITTEN = "describe.written"
+
 
 @dataclass(slots=True, kw_only=True)
 class Ledger:
@@ -44,6 +46,12 @@ class Ledger:
     def rows_skipped(self) -> int:
         """Rows that the recipe leaves out, for whatever reason."""
         return self.skipped.total()
+
+    def count_written(self, count: int) -> None:
+        """Count the descriptions that are in the dataset: those of rows that were rejected after all are not."""
+        self.changed.pop(WRITTEN, None)
+        if count:
+            self.changed[WRITTEN] = count
 
     def check(self) -> None:
         """Raise LedgerError where an equation does not hold: that would be our bug."""

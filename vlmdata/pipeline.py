@@ -123,7 +123,7 @@ def describe_first(recipe: Recipe, watch: Watch) -> None:
     from vlmdata.describing import DescribeStoppedError, describe
 
     result = describe(recipe, on_progress=watch)
-    if result.requests:
+    if result.requests or result.notice:
         watch(Progress(phase="describe", note=short_text(result)))
     if result.stopped == "interrupted":
         raise KeyboardInterrupt
@@ -242,7 +242,10 @@ def assign(work: Build, index: Index, gathered: Gathered, quarantine: Quarantine
         reject=reject,
         likeness=likeness,
     )
-    return assignment.splits(index, gathered)
+    positions = assignment.splits(index, gathered)
+    if work.recipe.describe is not None:
+        work.ledger.count_written(index.described(positions))
+    return positions
 
 
 def write(work: Build, plan: Plan) -> list[WrittenFile]:

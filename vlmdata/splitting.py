@@ -68,7 +68,8 @@ class SplitOptions:
         """Raise ConfigError for what makes no sense."""
         total = sum(self.shares.values())
         if not self.shares or abs(total - 1) > 1e-6 or min(self.shares.values()) <= 0:
-            raise ConfigError(f"shares {dict(self.shares)}: shares above 0 that add up to 1 were expected")
+            said = ", ".join(f"{name}={share:g}" for name, share in self.shares.items())
+            raise ConfigError(f"shares {said} add up to {total:g}: shares above 0 that add up to 1 were expected")
         odd = [
             name for name in self.shares if not name.replace("-", "").replace("_", "").isalnum() or name in SPLIT_KEYS
         ]

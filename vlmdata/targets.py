@@ -22,6 +22,7 @@ RECIPES = frozenset({".yaml", ".yml"})
 IMAGES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".avif"})
 TABLES = frozenset({".csv", ".tsv", ".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"})
 CONVERSATIONS = frozenset({".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".tar", ".gz", ".tgz"})
+ROWS = TABLES | {".jsonl", ".ndjson", ".json", ".parquet", ".tar"}
 LARGEST_RECIPE = 1_000_000
 FOLDERS_UP = 8
 
@@ -147,9 +148,12 @@ def _places(recipe: Path) -> Iterable[Path]:
 
 
 def _leads_to(place: Path, path: Path) -> bool:
-    """Whether a place that a recipe reads is a path, or a folder that holds an image of that path."""
+    """Whether a place that a recipe reads is a path, or a folder that holds the image or the table of that path."""
     place, path = place.resolve(), path.resolve()
-    return place == path or (path.suffix.lower() in IMAGES and place.is_dir() and path.is_relative_to(place))
+    if place == path or not place.is_dir():
+        return place == path
+    suffix = path.suffix.lower()
+    return (suffix in IMAGES and path.is_relative_to(place)) or (suffix in ROWS and path.parent == place)
 
 
 def _is_recipe(path: Path) -> bool:

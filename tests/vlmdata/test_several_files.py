@@ -102,3 +102,26 @@ def test_a_folder_all_of_whose_tables_are_read_says_nothing(tmp_path: Path) -> N
     (folder / "photos").mkdir()
     (folder / "~lock.csv").write_text("x", encoding="utf-8")
     assert not open_source(SourceConfig(type="csv", path=folder, options={})).warnings  # type: ignore[attr-defined]
+
+
+def test_a_table_of_a_folder_stands_for_the_recipe_that_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path / "export", a__csv="sku,text\n1,A blue mug of clay.\n", b__csv="sku,text\n2,A bowl of oak wood.\n")
+    said = {"source": {"type": "csv", "path": "export"}, "id": "sku"}
+    said["conversations"] = [{"user": "What is it?", "assistant": "{{ text }}"}]  # type: ignore[assignment]
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(said), encoding="utf-8")
+    found = vlmdata.validate(["export/a.csv", "export/b.csv"])
+    assert [str(target.path) for target in found.targets] == ["recipe.yaml"]
+    assert found.exit_code == 0
+
+
+def test_a_link_that_leads_out_of_the_folder_is_not_read(tmp_path: Path) -> None:
+    secret = written(tmp_path / "elsewhere", x__csv="sku,title\n9,Secret\n") / "x.csv"
+    folder = written(tmp_path / "rows", a__csv="sku,title\n1,Mug\n")
+    (folder / "b.csv").symlink_to(secret)
+    source = open_source(SourceConfig(type="csv", path=folder))
+    assert [file.name for file in source.files] == ["a.csv"]
+    (warning,) = source.warnings  # type: ignore[attr-defined]
+    assert "'b.csv'" in warning.message

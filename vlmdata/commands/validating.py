@@ -90,6 +90,8 @@ def validate(
             on_progress=watch,
         )
     say(rendered(found, form))
+    if write_baseline is not None and form == "text":
+        say("the findings above are those that were put down: the exit code is 0 where all could be looked at")
     if form == "github":
         add_step_summary(found, os.environ)
     for file in report or ():

@@ -47,6 +47,11 @@ class AnswerFile:
         """Nothing is held open."""
 
 
+def answered_names(path: Path) -> list[str]:
+    """The rows that a file answers, by id or key, in its order. Raises ConfigError for a file that can't be used."""
+    return [name for _, name in _places(path)]
+
+
 def _places(path: Path) -> dict[tuple[str, str], int]:
     """Where each answer's line begins, by `id` or `key`."""
     places: dict[tuple[str, str], int] = {}

@@ -37,7 +37,8 @@ def _reason(column: Column) -> str:
         return f"its paths start at a disk's root, {example}: make them relative to the folder of the photos"
     if mostly(r"(.*/)?\.\./"):
         return f"its paths lead upwards, {example}: make them relative to the folder of the photos"
-    return f"its values, {example}, name no image file in the folders near the table"
+    advice = "draft from the folder above both, or set images.root"
+    return f"its values, {example}, name no image file in the folders near the table: {advice}"
 
 
 def _texts(value: Any) -> list[str]:

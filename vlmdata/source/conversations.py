@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -13,9 +15,9 @@ from vlmdata.conversation_options import ConversationsOptions, holds_dataset_inf
 from vlmdata.errors import SourceError
 from vlmdata.protocols import Shard, Source
 from vlmdata.recipe import SourceConfig
-from vlmdata.record import RawRecord, Rejection, Skip
+from vlmdata.record import Problem, RawRecord, Rejection, Skip
 from vlmdata.settings import to_dataclass
-from vlmdata.source.arrow_folder import ArrowFolderSource, is_saved_dataset
+from vlmdata.source.arrow_folder import SPLITS, ArrowFolderSource, is_saved_dataset
 from vlmdata.source.csv_file import CsvOptions, CsvSource
 from vlmdata.source.folder_walk import walk
 from vlmdata.source.json_file import JsonFileSource, JsonOptions
@@ -39,6 +41,12 @@ BESIDE = (
 )
 """Files beside a dataset's data that describe it."""
 
+SPLIT_FILE = re.compile(
+    r"(?P<split>.+)-\d{5,6}(?:-of-\d{5,6})?\.\w+|(?P<usual>train|training|val|valid|validation|dev|test|eval)\.\w+"
+)
+"""A file as datasets, WebDataset and the Hub name those of a split."""
+
+MOST_SPLITS = 6
 COMPRESSED = (".gz", ".tgz", ".bz2", ".xz", ".zst")
 ITEMS, MEDIA_ROOT = "items", "media_root"
 TAO = b"tao-vl-reason"
@@ -91,6 +99,17 @@ class ConversationsSource:
         """The keys of all files' first rows."""
         names = [name for each in self.data_files for name in (*each.source.columns, *each.values)]
         return tuple(dict.fromkeys(names))
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """That rows of several splits are divided anew, held-out ones among them."""
+        found = splits_in(self._path)
+        if len(found) < 2:
+            return ()
+        listed = ", ".join(map(repr, found[:MOST_SPLITS]))
+        message = f"it holds {len(found)} splits ({listed}), whose rows are taken together and divided anew"
+        hint = "held-out rows may come into train: read one split by itself, such as its folder or its file"
+        return (Problem(rule="import.splits", message=message, source=self._path.name, hint=hint, severity="warning"),)
 
     def shards(self) -> Sequence[Shard]:
         """The files' own shards."""
@@ -180,6 +199,22 @@ def data_files_of(folder: Path) -> Sequence[Path]:
 def _is_data(entry: Path) -> bool:
     hidden = entry.name.startswith((".", "_"))
     return entry.suffix.lower() in KINDS and entry.name not in BESIDE and not hidden and entry.is_file()
+
+
+def splits_in(path: Path) -> list[str]:
+    """The splits of a folder that datasets saved, or whose files are called as those of splits; in their order."""
+    if not path.is_dir():
+        return []
+    if (path / SPLITS).is_file():
+        try:
+            said = json.loads((path / SPLITS).read_text(encoding="utf-8")).get("splits")
+        except (OSError, ValueError, AttributeError):
+            return []
+        return [str(name) for name in said] if isinstance(said, list) else []
+    if is_saved_dataset(path):
+        return []
+    named = (SPLIT_FILE.fullmatch(file.name) for file in data_files_of(path))
+    return list(dict.fromkeys(match["split"] or match["usual"] for match in named if match is not None))
 
 
 def holds_rows_a_line(path: Path) -> bool:

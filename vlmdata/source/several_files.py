@@ -53,18 +53,25 @@ def tables_in(folder: Path, kind: str) -> list[Path]:
         and not entry.name.startswith((".", "~", "_"))
         and entry.name not in MADE_HERE
         and entry.is_file()
+        and not _leads_out(entry, folder)
     ]
 
 
+def _leads_out(entry: Path, folder: Path) -> bool:
+    """Whether a link leads out of the folder: whose file that is could not be known."""
+    return entry.is_symlink() and not entry.resolve().is_relative_to(folder.resolve())
+
+
 def passed_over(folder: Path, kind: str) -> list[str]:
-    """What looks like a table of the folder and is not read: those in its own folders, packed ones, and `_old.csv`."""
+    """What looks like a table of the folder and is not read: those in its own folders, packed ones, `_old.csv`, and
+    links that lead out of it."""
     endings = ENDINGS[kind]
     return [
         name
         for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)
         if not entry.name.startswith((".", "~"))
         for name in (_tables_inside(entry, endings) if entry.is_dir() else [entry.name])
-        if entry.is_dir() or _is_odd(entry, endings)
+        if entry.is_dir() or _is_odd(entry, endings) or (name.endswith(endings) and _leads_out(entry, folder))
     ]
 
 
@@ -115,7 +122,7 @@ class SeveralFiles:
             try:
                 columns = part.columns
             except SourceError as error:
-                problems += error.problems or [_problem(part, str(error), "")]
+                problems += error.problems or [_problem(part, str(error).removeprefix(f"{part.files[0].name}: "), "")]
                 continue
             if self.strict and found and set(columns) != set(found):
                 problems.append(_other_columns(part, columns, list(found), self.parts[0]))

@@ -51,8 +51,10 @@ def _about(about: DatasetInfo) -> Iterator[str]:
 def _generated(generated: Sequence[Generated]) -> Iterator[str]:
     """Who wrote the texts that no person did."""
     if generated:
-        yield "## Generated text"
-        yield "Some answers were written by a model, as the column `provenance` says row by row:"
+        yield "## Texts that were filled in"
+        by_hand = all(each.provider == "file" for each in generated)
+        by = "come from a file of answers" if by_hand else "were written by a model"
+        yield f"Some answers {by}, as the column `provenance` says row by row:"
         rows = [
             [f"`{_cell(each.model)}`", _cell(each.provider), f"{each.rows:,} of {each.of:,}", f"{each.share:.1%}"]
             for each in generated
