@@ -35,6 +35,7 @@ class Estimate:
     at_most: Decimal
     spent: Decimal
     prices: Prices | None
+    by_hand: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,6 +93,7 @@ class _Counting:
             at_most=self.tariff.cost(Usage(input_tokens=self.input_most, output_tokens=most)),
             spent=self.journal.spent,
             prices=self.config.prices,
+            by_hand=self.config.provider == "file",
         )
 
 

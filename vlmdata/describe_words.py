@@ -164,6 +164,9 @@ def estimate_data(found: Estimate) -> dict[str, Any]:
 
 def estimate_text(found: Estimate) -> str:
     """An estimate as lines for a terminal, with the formula that it is made by."""
+    if found.by_hand:
+        said = f"{found.known:,} in the journal, {found.to_ask:,} to be looked for in the file of answers"
+        return _line("without a text", f"{found.rows:,} rows: {said}; nothing is sent, and nothing costs")
     if found.from_answers:
         output = f"about {found.output_tokens:,} out, as {found.from_answers:,} answers of the journal have"
     else:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import vlmdata
-from vlmdata.describe_words import run_text, short_text
+from vlmdata.describe_estimate import estimate_descriptions
+from vlmdata.describe_words import estimate_text, run_text, short_text
 from vlmdata.describing import DescribeResult
 
 RECIPE = """\
@@ -66,3 +67,10 @@ def test_the_card_counts_what_is_in_the_dataset_and_calls_no_person_a_model(shop
     assert "come from a file of answers" in card
     assert "written by a model" not in card
     assert "| 1 of 2 |" in card
+
+
+def test_a_dry_run_speaks_of_the_file_and_of_no_tokens(shop: Path) -> None:
+    (shop / "answers.jsonl").write_text('{"id": "NG-01", "text": "A mug of clay."}\n', encoding="utf-8")
+    said = estimate_text(estimate_descriptions(vlmdata.load_recipe(shop / "recipe.yaml")))
+    assert "2 rows: 0 in the journal, 2 to be looked for in the file of answers" in said
+    assert "token" not in said
