@@ -6,18 +6,16 @@ import dataclasses
 import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlmdata.errors import MissingPackageError
 from vlmtrain import processes
+from vlmtrain.base_place import commit_of, explained, origin_of
 from vlmtrain.config import PARTS, ModelConfig, Part, RunConfig
 from vlmtrain.errors import ModelError
 from vlmtrain.family import choose_for_processor, family_of_config, family_of_processor, molmo1, plugged_in
 from vlmtrain.loaded import LoadedModel
 from vlmtrain.quiet import library_noise
-from vlmtrain.run_problems import is_commit
 
 if TYPE_CHECKING:
     import torch
@@ -35,8 +33,8 @@ def load_processor(config: RunConfig) -> ProcessorMixin:
     from transformers import AutoProcessor, ProcessorMixin
 
     family = family_of_model(config.model)
-    with _explained(config.model):
-        processor = AutoProcessor.from_pretrained(config.model.base, **_origin(config.model))
+    with explained(config.model):
+        processor = AutoProcessor.from_pretrained(config.model.base, **origin_of(config.model))
     if not isinstance(processor, ProcessorMixin) or not hasattr(processor, "image_processor"):
         kind = type(processor).__name__
         raise ModelError(
@@ -76,20 +74,6 @@ def load_base(config: RunConfig, *, device: str | None = None) -> LoadedModel:
     )
 
 
-def commit_of(model: ModelConfig) -> str | None:
-    """The commit that a base's revision stands for now, by default its main branch's; offline as the cache knows it.
-
-    None for a folder, and where nobody can say: then loading fails, in better words.
-    """
-    from transformers.utils.hub import resolve_revision
-
-    if model.is_local:
-        return None
-    found = resolve_revision(model.base, model.revision)
-    commit = getattr(found, "resolved", found)
-    return commit if is_commit(commit) else None
-
-
 def family_of_model(model: ModelConfig) -> ModelFamily:
     """The family that a run names, else the one that the base's config.json belongs to. Runs no code of the base.
 
@@ -99,7 +83,7 @@ def family_of_model(model: ModelConfig) -> ModelFamily:
 
     if model.family is not None:
         return plugged_in(model.family)
-    with _explained(model):
+    with explained(model):
         found, _ = PreTrainedConfig.get_config_dict(model.base, revision=model.revision or "main")
     if found.get("model_type") == molmo1.MODEL_TYPE:
         raise ModelError(f"{model.base}: {molmo1.REASON} {molmo1.WAY}")
@@ -132,7 +116,7 @@ def _quantisation(model: ModelConfig) -> str:
 def _load_weights(model: ModelConfig, device: torch.device, dtype: torch.dtype, family: ModelFamily) -> PreTrainedModel:
     from transformers import AutoModelForImageTextToText
 
-    with _explained(model), library_noise():
+    with explained(model), library_noise():
         loaded: PreTrainedModel = AutoModelForImageTextToText.from_pretrained(
             model.base,
             dtype=dtype,
@@ -140,7 +124,7 @@ def _load_weights(model: ModelConfig, device: torch.device, dtype: torch.dtype, 
             attn_implementation=model.attention or family.attention,
             quantization_config=_nf4(dtype, _left_alone(model, family)) if model.load == "nf4" else None,
             use_safetensors=True,
-            **_origin(model),
+            **origin_of(model),
         )
     return loaded
 
@@ -179,7 +163,7 @@ def _without_weights(model: ModelConfig) -> PreTrainedModel:
     import torch
     from transformers import AutoConfig, AutoModelForImageTextToText
 
-    settings = AutoConfig.from_pretrained(model.base, **_origin(model))
+    settings = AutoConfig.from_pretrained(model.base, **origin_of(model))
     with torch.device("meta"):
         made: PreTrainedModel = AutoModelForImageTextToText.from_config(
             settings, trust_remote_code=model.trust_remote_code
@@ -344,58 +328,3 @@ def attach_adapter(loaded: LoadedModel, folder: Path) -> LoadedModel:
         model = PeftModel.from_pretrained(loaded.model, str(folder), use_safetensors=True)
     model.eval()
     return dataclasses.replace(loaded, model=model)
-
-
-def _origin(model: ModelConfig) -> dict[str, Any]:
-    return {"revision": model.revision or "main", "trust_remote_code": model.trust_remote_code}
-
-
-@contextmanager
-def _explained(model: ModelConfig) -> Iterator[None]:
-    """What the Hub and the loaders raise, as a ModelError that says what to do."""
-    try:
-        yield
-    except OSError as error:
-        raise ModelError(_reason(model, error)) from error
-    except ImportError as error:
-        raise MissingPackageError(f"{model.base}: {error}") from error
-    except ValueError as error:
-        where = ": this folder holds no model that transformers can load" if model.is_local else ": can't be loaded"
-        raise ModelError(f"{model.base}{where}: {error}") from error
-
-
-def _reason(model: ModelConfig, error: OSError) -> str:
-    from huggingface_hub import errors, is_offline_mode
-
-    causes = list(_causes(error))
-    page = f"https://huggingface.co/{model.base}"
-    if model.is_local:
-        return f"{model.base}: this folder holds no model that transformers can load: {error}"
-    if any(isinstance(cause, errors.GatedRepoError) for cause in causes) or _status(causes) in {401, 403}:
-        return (
-            f"{model.base}: the Hub refuses access. Accept the licence on {page} with your account, "
-            "and put a token of that account into the environment variable HF_TOKEN"
-        )
-    if any(isinstance(cause, errors.RevisionNotFoundError) for cause in causes):
-        return f"{model.base}: there is no revision {model.revision!r}; see {page}/commits/main"
-    if any(isinstance(cause, errors.RepositoryNotFoundError) for cause in causes):
-        return f"{model.base}: no such model on the Hub, or it is private: see {page}, or set HF_TOKEN"
-    if is_offline_mode():
-        return f"{model.base}: not on this machine, and HF_HUB_OFFLINE forbids the download; unset it"
-    if any(isinstance(cause, errors.LocalEntryNotFoundError | ConnectionError) for cause in causes):
-        return f"{model.base}: not on this machine, and the Hub can't be reached: {causes[-1]}"
-    return f"{model.base}: can't be loaded: {error}"
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _status(causes: Sequence[BaseException]) -> int | None:
-    for cause in causes:
-        status = getattr(getattr(cause, "response", None), "status_code", None)
-        if isinstance(status, int):
-            return status
-    return None
