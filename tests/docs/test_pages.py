@@ -143,14 +143,18 @@ def walk(
     return go
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_what_a_page_says_works(page: Page, walk: Callable[[Page, bool], None]) -> None:
+FIRST = ("README.md", "docs/quickstart.md")
+"""Pages that are walked with every change; all others, and what takes long in these, with the long tests."""
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name in FIRST], ids=lambda page: page.name)
+def test_what_the_first_pages_say_works(page: Page, walk: Callable[[Page, bool], None]) -> None:
     walk(page, False)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("page", [page for page in PAGES if page.is_long], ids=lambda page: page.name)
-def test_what_takes_long_works_too(page: Page, walk: Callable[[Page, bool], None]) -> None:
+@pytest.mark.parametrize("page", [p for p in PAGES if p.is_long or p.name not in FIRST], ids=lambda page: page.name)
+def test_what_a_page_says_works(page: Page, walk: Callable[[Page, bool], None]) -> None:
     walk(page, True)
 
 

@@ -102,6 +102,7 @@ def test_every_schema_is_in_the_wheel_and_printed_by_it(made: Distributions) -> 
     assert run(made, "-c", code).stdout == "True\n"
 
 
+@pytest.mark.long
 def test_the_sample_catalog_builds_with_the_wheel(made: Distributions, tmp_path: Path) -> None:
     recipe = ROOT / "samples" / "catalog" / "recipe.yaml"
     found = run(made, "-m", "vlmdata.cli", "build", str(recipe), "--out", str(tmp_path / "dataset"))

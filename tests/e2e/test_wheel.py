@@ -129,17 +129,17 @@ def test_every_sample_is_answered_by_the_installed_command_as_it_should(with_ext
 def test_the_tests_of_vlmdata_pass_with_the_wheel_in_an_empty_environment(
     with_extras: Installed, tmp_path: Path
 ) -> None:
-    tests_pass(with_extras, tmp_path, "tests/vlmdata", "tests/test_samples.py", "tests/test_import_cost.py")
+    run_passes(with_extras, tmp_path, "tests/vlmdata", "tests/test_samples.py", "tests/test_import_cost.py")
 
 
 @pytest.mark.wheel
 def test_the_quick_tests_of_vlmtrain_pass_with_the_wheel(wheel: Path, tmp_path: Path) -> None:
     """torch and the libraries of training are used where they lie; the wheel comes before them."""
     beside = Path(pytest.__file__).parent.parent
-    tests_pass(Installed.of(tmp_path, str(wheel), beside=beside), tmp_path, "tests/vlmtrain")
+    run_passes(Installed.of(tmp_path, str(wheel), beside=beside), tmp_path, "tests/vlmtrain")
 
 
-def tests_pass(installed: Installed, place: Path, *names: str) -> None:
+def run_passes(installed: Installed, place: Path, *names: str) -> None:
     """Run tests from a copy in which there are no packages, and look where the packages came from."""
     copy = copied_tests(place / "copy")
     (copy / "conftest.py").write_text(

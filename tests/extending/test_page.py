@@ -40,6 +40,7 @@ def own_tests(tmp_path: Path, **environ: str) -> str:
     return done.stdout
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_packages_own_tests_pass(tmp_path: Path, tiny: Callable[[str], Path]) -> None:  # noqa: F811
     assert "10 passed" in own_tests(tmp_path, INTERNVL=str(tiny("internvl")))

@@ -129,7 +129,7 @@ def test_a_folder_of_parquet_shards_is_one_table(tmp_path: Path) -> None:
     journey = travel(folder, tmp_path / "out")
     assert (journey.recipe.source.type, journey.recipe.source.path) == ("parquet", folder / "data")
     assert journey.built.ledger.rows_used == 20
-    assert "2 Parquet files in it have the same columns" in journey.draft.notes[0]
+    assert "the 2 tables in it have the same columns" in journey.draft.notes[0]
 
 
 def test_images_of_one_name_are_told_apart_by_their_bytes(tmp_path: Path) -> None:
@@ -296,8 +296,8 @@ def test_photos_named_after_numbers_whose_zeros_excel_does_not_keep(place: str, 
     assert (journey.built.ledger.rows_used, journey.built.ledger.images_references) == (12, 12)
 
 
-def test_csv_files_of_the_same_columns_are_to_be_joined(tmp_path: Path) -> None:
+def test_csv_files_of_the_same_columns_are_read_as_one_table(tmp_path: Path) -> None:
     for name in "ab":
         Written().write(tmp_path / f"{name}.csv", simple_rows(tmp_path, 12))
-    with pytest.raises(ConfigError, match=r"2 of them name photos, and all have the same columns: join them in one"):
-        vlmdata.draft_recipe(tmp_path)
+    draft = vlmdata.draft_recipe(tmp_path)
+    assert "the 2 tables in it have the same columns, and are read as one: 'a.csv', 'b.csv'" in draft.notes[0]

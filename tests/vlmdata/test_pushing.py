@@ -127,6 +127,7 @@ def test_reports_and_rejected_rows_go_only_by_name(built: Path) -> None:
         names(built, include=["photos"])
 
 
+@pytest.mark.long
 def test_the_rows_that_datasets_loads_from_the_hub_are_those_of_the_dataset_offline_too(
     built: Path, hub: Hub, tmp_path: Path
 ) -> None:
@@ -294,6 +295,7 @@ def test_one_failing_upload_ends_in_one_line_and_the_next_push_sends_only_the_re
     assert sorted(set(hub.dataset("me/mugs").files()) - {".gitattributes"}) == FILES
 
 
+@pytest.mark.long
 def test_a_push_that_is_killed_goes_on_and_sends_nothing_twice(built: Path, hub: Hub, tmp_path: Path) -> None:
     second, go_on = threading.Event(), threading.Event()
 

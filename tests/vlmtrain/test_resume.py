@@ -70,6 +70,7 @@ def unbroken(tiny: Tiny, dataset: Path, tmp_path_factory: pytest.TempPathFactory
     return vlmtrain.sft(run_file(folder, tiny("qwen2_vl"), dataset)).output
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "at"),
     [

@@ -49,6 +49,7 @@ def kill_again_and_again(catalog: Catalog, kills: int, chance: random.Random) ->
     return kills, twice
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.long)])
 def test_killed_at_random_moments_the_dataset_is_that_of_an_unbroken_run(
     catalog: Catalog, tmp_path: Path, kills: int
@@ -89,6 +90,7 @@ def test_the_cap_holds_over_kills(catalog: Catalog) -> None:
         assert cap / 4 < bill <= cap
 
 
+@pytest.mark.long
 def test_ctrl_c_finishes_what_is_on_its_way_and_keeps_it(catalog: Catalog) -> None:
     catalog.write(120)
     catalog.recipe(limits={"concurrency": 3})
