@@ -110,9 +110,9 @@ def naive(batches: list[pa.RecordBatch]) -> int:
 
 
 def _for_python(pattern: str) -> str:
-    r"""A pattern of RE2 for Python, which writes `\x{200b}` as `\u200b` and has no classes such as `\pZ`."""
+    r"""A pattern of RE2 for Python, which writes `\u200b` and `\Z`, and has no classes such as `\pZ`."""
     pattern = re.sub(r"\\x\{([0-9a-f]+)\}", lambda match: re.escape(chr(int(match[1], 16))), pattern)
-    return re.sub(r"\\p[A-Z]", "", pattern)
+    return re.sub(r"\\p[A-Z]", "", pattern).replace(r"\z", r"\Z")
 
 
 def main() -> None:
