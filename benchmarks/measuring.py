@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import statistics
+import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+PAGE = 4_096
 
 
 def machine() -> str:
@@ -29,6 +32,22 @@ def seconds(work: Callable[[], object]) -> float:
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
+
+
+def peak_memory(command: Sequence[str]) -> float:
+    """Megabytes of private memory at most (resident less shared pages) that a command takes in a process of its own."""
+    most = 0
+    with subprocess.Popen(command) as process:
+        while process.poll() is None:
+            try:
+                _, resident, shared, *_ = Path(f"/proc/{process.pid}/statm").read_text(encoding="ascii").split()
+                most = max(most, (int(resident) - int(shared)) * PAGE)
+            except (OSError, ValueError):
+                break
+            time.sleep(0.02)
+        if process.wait():
+            raise SystemExit(f"{command[0]} failed")
+    return most / 1e6
 
 
 def in_turn(

@@ -9,35 +9,20 @@ process of its own. The photos are smaller than elsewhere, to keep the disk out 
 from __future__ import annotations
 
 import csv
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-from measuring import machine
+from measuring import machine, peak_memory
 from photos import draw_photo, make_catalog, with_comment
 
 LARGE_ROWS, LARGE_BYTES = 100, 25_000_000
 PROGRAM = "import sys, vlmdata; vlmdata.build(vlmdata.load_recipe(sys.argv[1]), sys.argv[2], workers=2)"
-PAGE = 4_096
 
 
 def peak_of_build(folder: Path) -> float:
     """Megabytes of private memory at most, while a catalog is built."""
-    command = [sys.executable, "-c", PROGRAM, str(folder / "recipe.yaml"), str(folder / "out")]
-    most = 0
-    with subprocess.Popen(command) as process:
-        while process.poll() is None:
-            try:
-                _, resident, shared, *_ = Path(f"/proc/{process.pid}/statm").read_text(encoding="ascii").split()
-                most = max(most, (int(resident) - int(shared)) * PAGE)
-            except (OSError, ValueError):
-                break
-            time.sleep(0.02)
-        if process.wait():
-            raise SystemExit("the build failed")
-    return most / 1e6
+    return peak_memory([sys.executable, "-c", PROGRAM, str(folder / "recipe.yaml"), str(folder / "out")])
 
 
 def make_large(folder: Path) -> None:

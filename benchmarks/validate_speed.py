@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
@@ -22,7 +20,7 @@ from pathlib import Path
 
 import pyarrow as pa
 from kernel_share import OPTIONS
-from measuring import in_turn, machine
+from measuring import in_turn, machine, peak_memory
 from photos import draw_photo, with_comment
 from rule_speed import made_rows
 
@@ -32,7 +30,6 @@ from vlmdata.image.inspecting import dhash_of, inspect
 from vlmdata.write.arrow_files import WrittenFile, write_split_metadata, write_splits_file
 
 WORKERS = 2
-PAGE = 4_096
 PROGRAM = "import sys, vlmdata; vlmdata.validate([sys.argv[1]], images=False)"
 
 
@@ -95,20 +92,6 @@ def validate(folder: Path, *, images: bool) -> None:
     vlmdata.validate([folder], images=images, workers=WORKERS)
 
 
-def peak(folder: Path) -> float:
-    """Megabytes of private memory at most, while a dataset is validated in a process of its own."""
-    most = 0
-    with subprocess.Popen([sys.executable, "-c", PROGRAM, str(folder)]) as process:
-        while process.poll() is None:
-            try:
-                _, resident, shared, *_ = Path(f"/proc/{process.pid}/statm").read_text(encoding="ascii").split()
-                most = max(most, (int(resident) - int(shared)) * PAGE)
-            except (OSError, ValueError):
-                break
-            time.sleep(0.02)
-    return most / 1e6
-
-
 def on_one_core(folder: Path, rows: int, turns: int) -> float:
     """Rows a second without images, on one core."""
     cores = os.sched_getaffinity(0)
@@ -130,7 +113,7 @@ def main(rows: int = 60_000, photos: int = 600, turns: int = 3) -> None:
         make_dataset(folder / "more", 4 * rows, lambda _: small, known=False)
         make_dataset(folder / "photos", photos, draw_photo, known=True)
         print(f"{rows:,} rows without images, one core   {on_one_core(folder / 'texts', rows, turns):8,.0f} rows/s")
-        peaks = [peak(folder / "texts"), peak(folder / "more")]
+        peaks = [peak_memory([sys.executable, "-c", PROGRAM, str(folder / name)]) for name in ("texts", "more")]
         more = (peaks[1] - peaks[0]) * 1e6 / (3 * rows)
         print(f"memory {peaks[0]:,.0f} MB; at four times the rows {peaks[1]:,.0f} MB, {more:,.0f} bytes a row")
         rates = in_turn(

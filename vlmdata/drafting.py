@@ -65,7 +65,10 @@ def draft_recipe(source: str | Path, *, recipe_folder: Path | None = None) -> Dr
 
 def _meant(source: Path) -> str:
     """What a path that is not there may have been meant for."""
-    near = nearest(source.name, [entry.name for entry in source.parent.iterdir()]) if source.parent.is_dir() else ""
+    try:
+        near = nearest(source.name, [entry.name for entry in source.parent.iterdir()])
+    except OSError:
+        near = ""
     if near or source.is_absolute() or len(source.parts) != 2 or source.suffix in TABLES:
         return f"; {near}" if near else ""
     return "; for a dataset of the Hugging Face Hub, add --hub"

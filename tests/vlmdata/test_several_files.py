@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -125,3 +126,38 @@ def test_a_link_that_leads_out_of_the_folder_is_not_read(tmp_path: Path) -> None
     assert [file.name for file in source.files] == ["a.csv"]
     (warning,) = source.warnings  # type: ignore[attr-defined]
     assert "'b.csv'" in warning.message
+
+
+def test_a_file_called_as_one_of_ours_is_passed_over_aloud(tmp_path: Path) -> None:
+    written(tmp_path, a__jsonl='{"sku": 1}\n', descriptions__jsonl='{"sku": 2}\n')
+    source = open_source(SourceConfig(type="jsonl", path=tmp_path))
+    (warning,) = source.warnings  # type: ignore[attr-defined]
+    assert "'descriptions.jsonl'" in warning.message
+
+
+def test_a_shard_of_several_files_can_be_copied(tmp_path: Path) -> None:
+    written(tmp_path, a__csv="sku\n1\n", b__csv="sku\n2\n")
+    first, _ = open_source(SourceConfig(type="csv", path=tmp_path)).shards()
+    assert [entry.values for entry in copy.copy(first) if isinstance(entry, RawRecord)] == [{"sku": "1"}]
+
+
+def test_files_are_held_to_the_first_that_can_be_read(tmp_path: Path) -> None:
+    written(tmp_path, a__csv="", b__csv="sku\n1\n", c__csv="name\n2\n")
+    with pytest.raises(SourceError) as caught:
+        _ = open_source(SourceConfig(type="csv", path=tmp_path)).columns
+    empty, other = caught.value.problems
+    assert empty.message.startswith("the file is empty")
+    assert "not those of b.csv" in other.message
+
+
+def test_splits_are_told_where_they_are_read_together_and_not_where_one_is_chosen(tmp_path: Path) -> None:
+    row = json.dumps([{"conversations": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello"}]}])
+    folder = written(tmp_path, train__json=row, test__json=row)
+    together = open_source(SourceConfig(type="conversations", path=folder))
+    (warning,) = together.warnings  # type: ignore[attr-defined]
+    assert (warning.rule, "2 splits ('test', 'train')" in warning.message) == ("import.splits", True)
+    entry = {"file_name": "train.json", "formatting": "sharegpt"}
+    (folder / "dataset_info.json").write_text(json.dumps({"shop": entry}), encoding="utf-8")
+    chosen = open_source(SourceConfig(type="conversations", path=folder, options={"dataset": "shop"}))
+    assert [file.name for file in chosen.files] == ["train.json", "dataset_info.json"]
+    assert chosen.warnings == ()  # type: ignore[attr-defined]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -103,7 +103,7 @@ class ConversationsSource:
     @property
     def warnings(self) -> tuple[Problem, ...]:
         """That rows of several splits are divided anew, held-out ones among them."""
-        found = splits_in(self._path)
+        found = saved_splits(self._path) or splits_named(Path(each.name).name for each in self.data_files)
         if len(found) < 2:
             return ()
         listed = ", ".join(map(repr, found[:MOST_SPLITS]))
@@ -201,19 +201,19 @@ def _is_data(entry: Path) -> bool:
     return entry.suffix.lower() in KINDS and entry.name not in BESIDE and not hidden and entry.is_file()
 
 
-def splits_in(path: Path) -> list[str]:
-    """The splits of a folder that datasets saved, or whose files are called as those of splits; in their order."""
-    if not path.is_dir():
+def saved_splits(path: Path) -> list[str]:
+    """The splits of a folder that datasets saved, where it has any; in their order."""
+    try:
+        said = json.loads((path / SPLITS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return []
-    if (path / SPLITS).is_file():
-        try:
-            said = json.loads((path / SPLITS).read_text(encoding="utf-8")).get("splits")
-        except (OSError, ValueError, AttributeError):
-            return []
-        return [str(name) for name in said] if isinstance(said, list) else []
-    if is_saved_dataset(path):
-        return []
-    named = (SPLIT_FILE.fullmatch(file.name) for file in data_files_of(path))
+    splits = said.get("splits") if isinstance(said, dict) else None
+    return [str(name) for name in splits] if isinstance(splits, list) else []
+
+
+def splits_named(files: Iterable[str]) -> list[str]:
+    """The splits that files are called after, in their order."""
+    named = map(SPLIT_FILE.fullmatch, files)
     return list(dict.fromkeys(match["split"] or match["usual"] for match in named if match is not None))
 
 

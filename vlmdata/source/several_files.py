@@ -63,8 +63,8 @@ def _leads_out(entry: Path, folder: Path) -> bool:
 
 
 def passed_over(folder: Path, kind: str) -> list[str]:
-    """What looks like a table of the folder and is not read: those in its own folders, packed ones, `_old.csv`, and
-    links that lead out of it."""
+    """What looks like a table of the folder and is not read: those in its own folders, packed ones, `_old.csv`, files
+    that are called as those that vlmdata writes, and links that lead out of it."""
     endings = ENDINGS[kind]
     return [
         name
@@ -85,6 +85,8 @@ def _tables_inside(folder: Path, endings: tuple[str, ...]) -> list[str]:
 
 def _is_odd(entry: Path, endings: tuple[str, ...]) -> bool:
     name = entry.name.lower()
+    if name in MADE_HERE:
+        return name.endswith(endings)
     return name.endswith(tuple(f"{end}{packed}" for end in endings for packed in PACKED)) or (
         name.startswith("_") and name.endswith(endings)
     )
@@ -118,14 +120,16 @@ class SeveralFiles:
         """The columns of all, in the order of their first appearance. Raises SourceError with every odd file."""
         found: dict[str, None] = {}
         problems: list[Problem] = []
+        first: Source | None = None
         for part in self.parts:
             try:
                 columns = part.columns
             except SourceError as error:
                 problems += error.problems or [_problem(part, str(error).removeprefix(f"{part.files[0].name}: "), "")]
                 continue
-            if self.strict and found and set(columns) != set(found):
-                problems.append(_other_columns(part, columns, list(found), self.parts[0]))
+            first = first or part
+            if self.strict and part is not first and set(columns) != set(found):
+                problems.append(_other_columns(part, columns, list(found), first))
                 continue
             found.update(dict.fromkeys(columns))
         if problems:
@@ -160,6 +164,8 @@ class PartShard:
         return self._shard.share_read
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # what is asked before there is a shard, when one is copied
+            raise AttributeError(name)
         return getattr(self._shard, name)
 
     def __iter__(self) -> Iterator[Entry]:
