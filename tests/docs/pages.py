@@ -101,7 +101,8 @@ def _blocks(page: str, tokens: list[Token]) -> tuple[Block, ...]:
             found.append(Block(page=page, line=line, language=language, text=token.content, marks=waiting))
             waiting = {}
         elif token.type == "inline":
-            waiting = {}
+            lost = sorted(waiting.keys() - {"workshop"})
+            assert not lost, f"{page}:{(token.map or [0])[0] + 1}: text stands between the block and its comment {lost}"
     return tuple(found)
 
 
