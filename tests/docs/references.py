@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,17 +16,23 @@ test holds it to them.
 Exit codes: 0 fine, 1 findings, 2 a mistake in usage or configuration, 3 our bug, 130 interrupted.
 
 """
-SETTINGS = """# Settings: every key of a recipe and of a run file
+SETTINGS = """# Settings: every key of a recipe, of a run file and of vlmdata.toml
 
-The keys as the schemas have them; `vlmdata schema recipe.v1` and `vlmdata schema run.v1` print these for an editor,
-which then completes and checks while you type: put `# yaml-language-server: $schema=recipe.v1.json` on top of the
-file. A key that is not here is an error that names the nearest one. This page is made from the schemas; a test holds
-it to them.
+The keys as the schemas have them; `vlmdata schema recipe.v1`, `vlmdata schema run.v1` and `vlmdata schema settings.v1`
+print these for an editor, which then completes and checks while you type: put
+`# yaml-language-server: $schema=recipe.v1.json` on top of the file. A key that is not here is an error that names the
+nearest one. This page is made from the schemas; tests hold it to them, and the schemas' defaults to the code.
+
+The default is what counts where a key is left out. "needed" means that it can't be; "not set" that nothing stands there
+then: the words beside it say what that means. A mapping has a table of its own, whose defaults count once somebody
+writes it; where "those of its keys" stands, they count without that too.
 
 The other schemas are `record.v1` ([the contract](contract.md)), `manifest.v1` and `report.v1` (what a build writes),
 `problem.v1` and `findings.v1` (what is found), `settings.v1` (`vlmdata.toml`), `preflight.v1` and `results.v1` (what
 vlmtrain writes).
 """
+LONGEST_DEFAULT = 100
+"""Characters of a default that the page shows; `vlmdata schema` prints all."""
 
 
 def command_line() -> str:
@@ -47,9 +54,9 @@ def command_line() -> str:
 
 
 def settings() -> str:
-    """The keys of a recipe and of a run file, a table for each mapping."""
+    """The keys of a recipe, a run file and vlmdata.toml, a table for each mapping."""
     lines = [SETTINGS]
-    for name, title in (("recipe.v1", "A recipe"), ("run.v1", "A run file")):
+    for name, title in (("recipe.v1", "A recipe"), ("run.v1", "A run file"), ("settings.v1", "vlmdata.toml")):
         schema = vlmdata.schema(name)
         lines += [f"## {title}", "", schema["description"], ""]
         lines += _table(schema, schema)
@@ -96,13 +103,24 @@ def _resolved(node: Any, schema: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _table(node: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str]:
     required = set(node.get("required", ()))
-    yield from ("| key | what it is | values |", "|---|---|---|")
+    yield from ("| key | what it is | values | default |", "|---|---|---|---|")
     for key, value in node["properties"].items():
         inner = _resolved(value, schema)
         told = value.get("description") or inner.get("description", "") if isinstance(value, Mapping) else ""
-        needed = "; needed" if key in required else ""
-        yield f"| `{key}` | {_cell(told)} | {_cell(_values(inner))}{needed} |"
+        default = "needed" if key in required else _default(value if isinstance(value, Mapping) else {})
+        yield f"| `{key}` | {_cell(told)} | {_cell(_values(inner))} | {_cell(default)} |"
     yield ""
+
+
+def _default(node: Mapping[str, Any]) -> str:
+    """What counts where a key is left out; a mapping with keys of its own has theirs."""
+    if "default" not in node:
+        return "not set"
+    value = node["default"]
+    if value == {} and "properties" in node:
+        return "those of its keys"
+    text = value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
+    return f"`{text}`" if len(text) <= LONGEST_DEFAULT else f"`{text[:LONGEST_DEFAULT].rstrip()} …`"
 
 
 def _values(node: Mapping[str, Any]) -> str:

@@ -55,6 +55,11 @@ def test_there_is_a_seed_of_every_type_of_source_but_those_of_the_network(tmp_pa
     assert kinds == set(BUILT_IN) - {"hub"}
 
 
+@pytest.mark.long
+def test_every_seed_is_built_while_it_is_whole(fuzzer: Fuzzer) -> None:
+    assert all(fuzzer.prepared(seed).before.rows_read for seed in all_seeds())
+
+
 def test_a_bomb_costs_little_memory(shop: Shop) -> None:
     large = deflated_zeros(200_000_000)
     buffer = io.BytesIO()

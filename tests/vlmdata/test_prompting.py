@@ -116,10 +116,37 @@ def test_rows_that_the_recipe_leaves_out_are_skipped_and_its_limit_is_not_applie
     assert kinds(other) == ["Skip", "Skip", "Skip", "SourcePrompt"]
 
 
-def test_a_condition_on_the_answer_is_said_before_any_row_is_read(shop: Shop) -> None:
+def test_what_the_condition_says_of_the_answer_alone_is_left_out(shop: Shop) -> None:
+    shop.write([product(0)[:3], product(1)[:3]], header=ASKED)
+    recipe = shop.recipe(source={**RECIPE["source"], "where": "description is not none and title != 'Mug 1'"})
+    source = vlmdata.render_source(recipe)
+    assert (source.left_out, source.recipe.source.where) == ("description is not none", "title != 'Mug 1'")
+    assert kinds(source) == ["SourcePrompt", "Skip"]
+    alone = vlmdata.render_source(shop.recipe(source={**RECIPE["source"], "where": "description is not none"}))
+    assert (alone.left_out, kinds(alone)) == ("description is not none", ["SourcePrompt"] * 2)
+
+
+def test_a_condition_on_a_column_that_the_prompt_reads_too_stays(shop: Shop) -> None:
+    shop.write([product(0), product(1)])
+    user = ["images", "Shorten: {{ description }}"]
+    recipe = shop.recipe(
+        source={**RECIPE["source"], "where": "description is not none and title != 'Mug 1'"},
+        conversations=[{"user": user, "assistant": "{{ description }}"}],
+    )
+    assert (source := vlmdata.render_source(recipe)).left_out == ""
+    assert kinds(source) == ["SourcePrompt", "Skip"]
+
+
+def test_a_condition_that_was_asked_for_is_applied_as_it_is(shop: Shop) -> None:
+    shop.write([product(0), (*product(1)[:3], "")])
+    source = vlmdata.render_source(shop.recipe(), where="description is none")
+    assert (source.left_out, kinds(source)) == ("", ["Skip", "SourcePrompt"])
+
+
+def test_a_condition_on_a_column_that_the_input_has_not_is_said_before_any_row_is_read(shop: Shop) -> None:
     shop.write([product(1)[:3]], header=ASKED)
-    recipe = shop.recipe(source={**RECIPE["source"], "where": "description != ''"})
-    with pytest.raises(ConfigError, match=r"reads the column 'description', which the input has not.*--where"):
+    recipe = shop.recipe(source={**RECIPE["source"], "where": "active == '1'"})
+    with pytest.raises(ConfigError, match=r"reads the column 'active', which the input has not.*--where"):
         vlmdata.render_source(recipe)
     assert kinds(vlmdata.render_source(recipe, where="")) == ["SourcePrompt"]
 

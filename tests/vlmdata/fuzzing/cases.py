@@ -101,7 +101,7 @@ class Fuzzer:
     def run(self, number: int) -> Result:
         """One case, by its number."""
         random = Random(f"{self.seed}:{number}")
-        prepared = self._prepare(random.choice(self._seeds))
+        prepared = self.prepared(random.choice(self._seeds))
         name = _chosen_file(random, prepared)
         case = self.folder / "case"
         shutil.rmtree(case, ignore_errors=True)
@@ -125,7 +125,8 @@ class Fuzzer:
             failures=tuple(failures),
         )
 
-    def _prepare(self, seed: Seed) -> Prepared:
+    def prepared(self, seed: Seed) -> Prepared:
+        """A seed's project, written and built undamaged; only where that is sound can a damaged one be judged."""
         if seed.name not in self._prepared:
             folder = self.folder / "seeds" / seed.name / "project"
             seed.write(folder)
