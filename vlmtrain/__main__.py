@@ -1,7 +1,25 @@
-"""`python -m vlmtrain`, which is what `torchrun -m vlmtrain` starts N times."""
+"""`vlmtrain` and `python -m vlmtrain`, which `torchrun -m vlmtrain` starts N times.
+
+An interrupt is answered in a line from the first import on.
+"""
 
 from __future__ import annotations
 
-from vlmtrain.cli import main
+import sys
 
-main()
+INTERRUPTED = 130
+"""The code of a command that was interrupted, as a shell gives it: 128 and the signal's number."""
+
+
+def main() -> None:
+    """Read the commands, and do the one that is asked for."""
+    try:
+        from vlmtrain.cli import main as run
+    except KeyboardInterrupt:
+        sys.stderr.write("vlmtrain: interrupted before it began\n")
+        sys.exit(INTERRUPTED)
+    run()
+
+
+if __name__ == "__main__":
+    main()
