@@ -248,6 +248,6 @@ def _stays_here(recipe: Path) -> bool:
 
 
 def _of_sample(name: str) -> Seed:
-    table = next((path.name for path in sorted((SAMPLES / name).glob("*.jsonl"))), "")
-    table = table or next((path.name for path in sorted((SAMPLES / name).glob("*.csv"))), "")
-    return Seed(name=name, write=sample(name), table=table)
+    source = yaml.safe_load((SAMPLES / name / "recipe.yaml").read_text(encoding="utf-8"))["source"]
+    table = str(source.get("path", ""))
+    return Seed(name=name, write=sample(name), table=table if table.endswith((".jsonl", ".csv")) else "")
