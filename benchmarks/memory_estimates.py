@@ -4,6 +4,19 @@
 
 Every number is an estimate, none was measured. With a run's name its arithmetic is printed line by line. A row is one
 photo at the run's pixel budget and TEXT tokens, LEARNED of them the answer.
+
+Where the architectures' numbers were checked; nothing could be read from the Hub itself:
+
+- transformers 5.23 (S = its own default): Qwen2-VL's and Qwen2.5-VL's vocabulary and towers' depth, heads and patches
+  (S); Qwen3-VL's tower (S) but for the width that it hands on; Gemma 3's heads and vocabulary (S); Llama 3.2 Vision's
+  language model and tower (S), but for its image size; Idefics3's and SmolVLM's heads (S).
+- Copies of config.json in public repositories: Qwen2.5-VL-7B's language model, which is Qwen2.5-7B's and has the same
+  shape as Qwen2-VL-7B's; Qwen3-VL-8B's tower, and width, depth and heads of its language model; Gemma 3 4B whole, with
+  a tower without a head; Idefics3-8B's language model and tower; SmolVLM2-2.2B's language model.
+- The model cards: 169 tokens for each 364 x 364 pixels (Idefics3), 81 for each 384 x 384 (SmolVLM).
+- Only by the sum of all parameters, which comes out as published: Qwen3-VL-8B's MLP (8.8 G), Llama 3.2 Vision's image
+  size (10.7 G), the towers of SmolVLM2 (2.2 G) and of Qwen2-VL-7B (8.3 G), Pixtral 12B (12.7 G).
+- Pixtral 12B beyond its depth of 40 and 32 heads could be checked nowhere else.
 """
 
 from __future__ import annotations
@@ -96,7 +109,7 @@ MODELS = {
         config={
             "model_type": "gemma3",
             "text_config": text(2560, 34, (8, 4), 10240, 262208, head_dim=256),
-            "vision_config": {**SIGLIP, "image_size": 896, "patch_size": 14},
+            "vision_config": {**SIGLIP, "image_size": 896, "patch_size": 14, "vision_use_head": False},
             "mm_tokens_per_image": 256,
         },
         tokens=256,

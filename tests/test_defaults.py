@@ -68,8 +68,8 @@ def named_defaults() -> Iterator[tuple[str, str, Any, Any]]:
     for kind, options in SOURCES.items():
         node = recipe["$defs"][kind]
         codes = dict[str, tuple[Any, Any]]()
-        for cls in filter(None, (SourceConfig, options)):
-            for key, value, code in _of_class(recipe, node, cls, ""):
+        for holder in filter(None, (SourceConfig, options)):
+            for key, value, code in _of_class(recipe, node, holder, ""):
                 codes[key] = (value, codes[key][1] if code is UNSET and key in codes else code)
         for key, (value, code) in codes.items():
             wanted = code if _allowed(recipe, value, code) else UNSET

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vlmdata.description.answer_file import answered_names
-from vlmdata.description.runner import Work
+from vlmdata.description.work import Work
 from vlmdata.protocols import CatalogRow
 from vlmdata.settings import nearest
 

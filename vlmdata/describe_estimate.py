@@ -12,6 +12,7 @@ from vlmdata.description.asks import tokens_of
 from vlmdata.description.journal import Journal, read_journal
 from vlmdata.description.money import Tariff, most_output
 from vlmdata.description.provider import Usage
+from vlmdata.description.quality import require_language
 from vlmdata.protocols import CatalogRow
 from vlmdata.recipe import Recipe
 
@@ -98,8 +99,13 @@ class _Counting:
 
 
 def estimate_descriptions(recipe: Recipe, *, batch: bool | None = None, limit: int | None = None) -> Estimate:
-    """What `describe` would ask for, and about what that would cost."""
+    """What `describe` would ask for, and about what that would cost.
+
+    Raises MissingPackageError and ConfigError where the run itself would, over the recipe's language.
+    """
     config = described_config(recipe)
+    if config.language is not None:
+        require_language(config.language)
     tariff = Tariff(config.prices, batch=config.batch if batch is None else batch)
     with opened(recipe) as reader, read_journal(config.journal) as journal:
         desk = desk_of(recipe, reader, load=False)

@@ -8,15 +8,16 @@ from math import sqrt
 
 from vlmdata.describe_settings import SentPictures
 from vlmdata.description.provider import Picture
-from vlmdata.description.runner import NotSentError
+from vlmdata.description.work import NotSentError
 from vlmdata.image.inspecting import JPEG_START, examine
 from vlmdata.image.jpeg_segments import has_plain_header
 from vlmdata.image.names import ImageReferenceError
-from vlmdata.image.treating import treat
-from vlmdata.image.verifying import Reader
+from vlmdata.image.places import tells_place
+from vlmdata.image.treating import is_asked_for, treat
+from vlmdata.image.verifying import Reader, Verified
 from vlmdata.pixels import PixelError
 from vlmdata.recipe import Convert, ImagesConfig, Resize
-from vlmdata.record import ImageInfo, ImageReference
+from vlmdata.record import ImageInfo, ImageReference, InlineImage, Problem
 
 MIMES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
 """What all providers take; other formats are sent as PNG, with nothing lost."""
@@ -29,17 +30,18 @@ class Sender:
     reader: Reader
     config: SentPictures
 
-    def picture(self, reference: ImageReference) -> Picture:
-        """An image as it is sent. Raises NotSentError."""
+    def picture(self, reference: ImageReference, data: bytes | None = None) -> Picture:
+        """An image as it is sent; `data` are its bytes where they were read before. Raises NotSentError."""
         try:
-            return self._picture(self.reader.read(reference))
+            return self._picture(self.reader.read(reference) if data is None else data)
         except (ImageReferenceError, PixelError) as error:
             if isinstance(error, ImageReferenceError) and error.rule == "images.metadata":
                 raise NotSentError("location", error.message) from None
             raise NotSentError("picture", error.message) from None
 
     def _picture(self, data: bytes) -> Picture:
-        if not self.config.max_pixels and data.startswith(JPEG_START) and has_plain_header(data):
+        plain = data.startswith(JPEG_START) and has_plain_header(data) and not tells_place(data)
+        if plain and not self.config.max_pixels:
             return Picture(data=data, mime=MIMES["JPEG"])  # it says of no place, and goes as it is
         limit = self.reader.images.pixel_limit
         examined = examine(data, verify="header", pixel_limit=limit)
@@ -55,6 +57,16 @@ class Sender:
             resize=Resize(max_pixels=self.config.max_pixels) if self.config.max_pixels else None,
             convert=None if image_format in MIMES else Convert(format="PNG"),
         )
+
+    def looked_at(self, reference: ImageReference) -> tuple[Verified, bytes | None]:
+        """An image's verdict and its bytes, which are read once; no bytes where the recipe has them changed first."""
+        if is_asked_for(self.reader.images) or not isinstance(reference, str):
+            return self.reader.verdict(reference), None
+        try:
+            original = self.reader.originals.find(reference)
+        except ImageReferenceError as error:
+            return Verified(problem=Problem(rule=error.rule, message=error.message, hint=error.hint)), None
+        return self.reader.verdict(InlineImage(data=original.data, name=original.name)), original.data
 
     def size(self, info: ImageInfo) -> tuple[int, int]:
         """About how large an image is sent, without reading it."""

@@ -24,7 +24,8 @@ from vlmdata.description.journal import GroupCommit, Journal, open_journal
 from vlmdata.description.limits import Clock
 from vlmdata.description.money import Purse, Tariff
 from vlmdata.description.provider import Example, Picture
-from vlmdata.description.runner import NotSentError, Policy, Runner, Tally, Work
+from vlmdata.description.runner import Policy, Runner, Tally
+from vlmdata.description.work import NotSentError, Work
 from vlmdata.errors import RecipeError, VlmError
 from vlmdata.image.verifying import Reader, quick_turns
 from vlmdata.opening import check_columns, reader_of, refuse_missing_roots, refuse_odd_names
@@ -75,7 +76,8 @@ class Desk:
 
     def work(self, row: CatalogRow) -> Work | None:
         """What is to be asked of a row; None where its images are no good, so that the build will reject it."""
-        infos, problems = infos_of([self.reader.verdict(reference) for reference in row.images])
+        looked = [self.sender.looked_at(reference) for reference in row.images]
+        infos, problems = infos_of([verdict for verdict, _ in looked])
         try:
             prompt = None if problems else self.basis.prompt(row, infos)
         except TemplateError:
@@ -83,11 +85,12 @@ class Desk:
         if prompt is None:
             return None
         config = self.basis.config
-        sent = row.images[: config.pictures.max] if config.provider != "file" else ()
+        shown = list(zip(row.images, (data for _, data in looked), strict=True))[: config.pictures.max]
+        sent = shown if config.provider != "file" else []
         sizes = tuple(self.sender.size(info) for info in infos[: config.pictures.max])
 
         def pictures() -> tuple[Picture, ...]:
-            return tuple(self.sender.picture(reference) for reference in sent)
+            return tuple(self.sender.picture(reference, data) for reference, data in sent)
 
         ask = ask_of(config, self.basis.key(prompt), prompt, (), self.examples)
         return Work(ask=ask, values=row.values, sizes=(*sizes, *self.example_sizes), pictures=pictures)
@@ -214,6 +217,7 @@ class _Run:
         finally:
             await provider.close()
             await asker.let_go()
+            await asker.journal.written()
         notice = provider.notice
         if self.by_hand and self.config.path is not None and not asker.halt and not runner.tally.left:
             notice = seen.unanswered_names(self.config.path)

@@ -11,6 +11,7 @@ from pathlib import Path
 from vlmdata.convert.cleaning import STEPS
 from vlmdata.draft.addresses import find_addresses
 from vlmdata.draft.kinds import TABLES, Kind, kinds_of
+from vlmdata.draft.language import IMAGE, LABEL, PRODUCT, instruction
 from vlmdata.draft.photos import Photos
 from vlmdata.draft.roles import Roles, assign
 from vlmdata.draft.table import Column
@@ -43,7 +44,6 @@ MAX_FILES = 20
 MAX_LABELS = 1_000
 FOLDER_TAGS = ("label", "split")
 NO_TEXT = "add such a column, or write a recipe by hand"
-INSTRUCTIONS = {"product": "Describe this product.", "image": "Describe this image.", "label": "What does this show?"}
 
 
 def draft_recipe(source: str | Path, *, recipe_folder: Path | None = None) -> Draft:
@@ -151,6 +151,7 @@ def _table_draft(looked: LookedAt, home: Path, notes: list[str]) -> Draft:
     photos, folder_split = looked.photos, looked.type == "image_folder" and "split" in looked.table.columns
     used = photos.named if photos is not None else set()
     texts = [answer.column for answer in roles.answers]
+    asked, language = instruction(_subject(looked, roles), () if len(texts) > 1 else texts[0].values)
     found = Found(
         name=dataset_name(looked.path),
         path=shown_name(looked.path, home),
@@ -160,7 +161,8 @@ def _table_draft(looked: LookedAt, home: Path, notes: list[str]) -> Draft:
         roles=roles,
         photos=photos,
         roots=_roots(looked, home),
-        instruction=_instruction(looked, roles),
+        instruction=asked,
+        language=language,
         min_images=int(photos is not None and _no_photo_share(photos) <= 0.1),
         where=max((1 - text.filled for text in texts), default=0.0) > 0.03,
         tidying=proposed([each for each in (*texts, *_others(roles)) if len(each.path) == 1], STEPS),
@@ -185,10 +187,11 @@ def _roots(looked: LookedAt, home: Path) -> tuple[str, ...]:
     return tuple(relative(root, home) for root in looked.photos.roots)
 
 
-def _instruction(looked: LookedAt, roles: Roles) -> str:
+def _subject(looked: LookedAt, roles: Roles) -> str:
+    """What a row is about, for the prompt."""
     if looked.type != "image_folder":
-        return INSTRUCTIONS["product"]
-    return INSTRUCTIONS["label" if roles.answers[0].column.name == "label" else "image"]
+        return PRODUCT
+    return LABEL if roles.answers[0].column.name == "label" else IMAGE
 
 
 def _others(roles: Roles) -> list[Column]:
@@ -225,7 +228,7 @@ def _notes(looked: LookedAt, found: Found, trial: Trial) -> list[str]:
     notes = list(unfound_photos(looked.named_columns, used))
     if photos is None:
         notes.append("no image column was found: the draft is of text alone")
-    notes += outside_notes(photos.roots, looked.path) if photos is not None else []
+    notes += outside_notes(photos.roots, looked.path, looked.folders) if photos is not None else []
     if trial.damaged:
         notes.append(f"photos that are damaged, of those tried, and whose rows are rejected: {trial.damaged:,}")
     if trial.unreadable:

@@ -14,7 +14,7 @@ import yaml
 
 from vlmdata.draft.yaml_text import commented, scalar
 from vlmdata.drafting import draft_recipe
-from vlmdata.drafting_plain import Draft
+from vlmdata.drafting_plain import Draft, relative
 from vlmdata.errors import ConfigError, SourceError
 from vlmdata.recipe import SourceConfig, recipe_from
 from vlmdata.record import RawRecord
@@ -32,11 +32,17 @@ HEAD = re.compile(r"\A# Drafted from .*\n")
 
 
 def draft_hub_recipe(
-    dataset: str, *, config: str | None = None, split: str | None = None, revision: str | None = None
+    dataset: str,
+    *,
+    config: str | None = None,
+    split: str | None = None,
+    revision: str | None = None,
+    recipe_folder: Path | None = None,
 ) -> Draft:
     """Draft a recipe for a dataset of the Hub, by its first rows. It pins the commit that was read.
 
-    `config`, `split` and `revision` are the Hub's own words. Raises SourceError where the dataset can't be had or has
+    `config`, `split` and `revision` are the Hub's own words. A `dataset` that is a folder is named relative to
+    `recipe_folder`, by default the current one. Raises SourceError where the dataset can't be had or has
     several splits, and what `draft_recipe` raises.
     """
     wanted = {"config": config, "split": split, "revision": revision}
@@ -46,7 +52,11 @@ def draft_hub_recipe(
         count = _fetched(_rows(source), Path(folder) / FIRST, dataset)
         draft = draft_recipe(Path(folder) / FIRST)
     options |= {"revision": commit} if (commit := getattr(source, "commit", None)) else {}
-    return replace(draft, text=_of_hub(draft.text, options, count))
+    here = Path(dataset).is_dir()
+    if here:
+        options["dataset"] = relative(Path(dataset), recipe_folder or Path())
+    page = "" if here else f"  source: https://huggingface.co/datasets/{dataset}\n"
+    return replace(draft, text=_of_hub(draft.text, options, page, count))
 
 
 def _rows(source: Any) -> Iterator[dict[str, Any]]:
@@ -81,8 +91,8 @@ def _bytes_in(value: Any) -> int:
     return sum(map(_bytes_in, value)) if isinstance(value, list) else 0
 
 
-def _of_hub(text: str, options: dict[str, str], rows: int) -> str:
-    """The draft of the first rows as one of the dataset."""
+def _of_hub(text: str, options: dict[str, str], page: str, rows: int) -> str:
+    """The draft of the first rows as one of the dataset, with a line that names its page on the Hub."""
     kind = TYPE.search(text)
     if kind is None or kind[1] not in {"parquet", "conversations"}:
         raise ConfigError(
@@ -91,7 +101,6 @@ def _of_hub(text: str, options: dict[str, str], rows: int) -> str:
         )
     dataset = options["dataset"]
     name = re.sub(r"[^\w]+", "-", dataset.rpartition("/")[2]).strip("-_").lower() or "dataset"
-    page = "" if Path(dataset).is_dir() else f"  source: https://huggingface.co/datasets/{dataset}\n"
     read = "".join(f"  {key}: {scalar(value)}\n" for key, value in options.items())
     text = HEAD.sub(f"# Drafted from the first {rows:,} rows of {dataset}. Change what you know better.\n", text)
     text = NAME.sub(lambda _: f"  name: {scalar(name)}\n{page}", text, count=1)

@@ -89,7 +89,7 @@ def plain_draft(kind: Kind, home: Path, notes: list[str], folders: Sequence[Path
     if kind.type == "conversations":
         root = _root(kind, _recipe(_text(kind, home, lines, more, None), home), folders)
         more = ["images:", commented(f"  root: {scalar(relative(root[0], home))}", root[1])] if root else []
-        notes += outside_notes([root[0]] if root else [], kind.path)
+        notes += outside_notes([root[0]] if root else [], kind.path, folders)
     trial = tried(_text(kind, home, lines, more, None), home)
     if 2 * trial.by_rule[NO_PROMPT] > trial.rows:
         lines.append((f"prompt: {quoted(PROMPT)}", "the samples hold captions and no question: each is asked this"))
@@ -189,10 +189,11 @@ def _root(kind: Kind, recipe: Recipe, folders: Sequence[Path]) -> tuple[Path, st
     return best, f"{found:,} of {len(names):,} references name a file below it"
 
 
-def outside_notes(roots: Sequence[Path], path: Path) -> list[str]:
-    """A note for each root of images that is not below the folder of the rows."""
+def outside_notes(roots: Sequence[Path], path: Path, named: Sequence[Path]) -> list[str]:
+    """A note for each root of images that is neither below the folder of the rows nor below one that was named."""
     near = (path if path.is_dir() else path.parent).resolve()
-    outside = [root.resolve() for root in roots if not root.resolve().is_relative_to(near)]
+    inside = [near, *(folder.resolve() for folder in named)]
+    outside = [root for root in map(Path.resolve, roots) if not any(map(root.is_relative_to, inside))]
     return [
         f"LOOK: the photos are outside the table's folder, in {relative(root, near)!r} as seen from it: {root}; "
         "make sure that they belong to it, or take `images.root` out"

@@ -25,6 +25,7 @@ from vlmdata.exports.result import ExportResult, export_text
 from vlmdata.exports.row import rows_of
 from vlmdata.exports.tally import Tally
 from vlmdata.settings import nearest
+from vlmdata.split_names import DEVICE, MOST_LETTERS
 from vlmdata.write.staging import Stage, beside, hidden, repair
 
 REPORT, TEXT = "export.json", "export-report.txt"
@@ -36,11 +37,6 @@ OF_DATASETS = re.compile(r"\w+(\.\w+)*")
 
 PLAIN = re.compile(r"\w[\w-]*(\.[\w-]+)*")
 """Names that may begin a file's on every platform, and stand in a command."""
-
-DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
-"""Names that Windows keeps for itself, whatever follows the first dot."""
-
-MOST_LETTERS = 64
 
 
 def export(  # noqa: PLR0913  (what a person may ask of it, each by its name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -24,6 +25,9 @@ CONVERSATIONS = "conversations.arrow"
 IMAGES = "images.arrow"
 BATCH_ROWS = 4_096
 BATCH_BYTES = 64_000_000
+BATCHES_KEPT = 8
+"""Batches that stay opened, which takes longer than looking up a few rows; their bytes are mapped, not read."""
+
 LONG_TEXT = 1_000_000
 
 
@@ -76,6 +80,7 @@ class StoredTable:
 
     def __init__(self, path: Path) -> None:
         self._reader = pa.ipc.open_file(pa.memory_map(str(path)))
+        self._batch = lru_cache(maxsize=BATCHES_KEPT)(self._reader.get_batch)
         lengths = [self._reader.get_batch(number).num_rows for number in range(self._reader.num_record_batches)]
         self._starts = [0, *np.cumsum(lengths).tolist()]
 
@@ -97,7 +102,7 @@ class StoredTable:
         pieces = []
         for number, run in _runs(positions, self._starts):
             local = pa.array(np.asarray(run, dtype=np.int64) - self._starts[number])
-            pieces.append(self._reader.get_batch(number).take(local))
+            pieces.append(self._batch(number).take(local))
         if not pieces:
             return pa.RecordBatch.from_pylist([], schema=self._reader.schema)
         return pa.concat_batches(pieces)

@@ -16,7 +16,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from vlmdata.conditions import without_columns
 from vlmdata.convert import converter_for
+from vlmdata.convert.catalog import columns_read
 from vlmdata.dataset import read_manifest
 from vlmdata.errors import ConfigError, ContractError
 from vlmdata.image.names import ImageReferenceError
@@ -29,7 +31,7 @@ from vlmdata.recipe import Recipe, load_recipe, recipe_from
 from vlmdata.record import Conversation, Message, Origin, Problem, RawRecord, Rejection, Skip
 from vlmdata.settings import Settings, override
 from vlmdata.source import open_source
-from vlmdata.templates import compile_expression
+from vlmdata.templates import compile_expression, compile_template
 
 Entry = RawRecord | Rejection | Skip
 
@@ -52,12 +54,14 @@ class SourcePrompt:
 class PromptSource:
     """A source and the recipe that asks about its rows. `key` is another where any prompt could be.
 
+    `left_out` is what the recipe's condition says of columns of the answer alone, which new rows need not have.
     `warned` and `changed` count, by rule, what the rows that were read so far gave rise to.
     """
 
     recipe: Recipe
     source: Source
     key: str
+    left_out: str = ""
     warned: Counter[str] = field(default_factory=Counter)
     changed: Counter[str] = field(default_factory=Counter)
 
@@ -108,19 +112,24 @@ def render_source(  # noqa: PLR0913  (what a person may ask of it, each by its n
 ) -> PromptSource:
     """The rows of a recipe's source, or of another `input` of the same type, as prompts.
 
-    `using` is a recipe, its file, or the folder of a built dataset, whose manifest keeps one; then paths are relative
-    to the input's folder. The recipe's `limit` is not applied, and `where` stands in for its condition; an empty one
-    takes all rows. Of a recipe with several conversations a row, `conversation` is the number of the one to ask.
-    `allow_plugins` says whether the recipe may name code from outside, such as its source.
+    `using` is a recipe, its file, or the folder of a built dataset, whose manifest keeps one; then paths are
+    relative to the input's folder. The recipe's `limit` is not applied, nor what its condition says of columns that
+    only the answer reads; `where` stands in for the condition, and an empty one takes all rows. Of a recipe with
+    several conversations a row, `conversation` is the number of the one to ask. `allow_plugins` says whether the
+    recipe may name code from outside, such as its source.
     Raises RecipeError, ConfigError or SourceError before any row is read.
     """
     recipe = _recipe_of(using, input, where, image_roots, allow_plugins=allow_plugins)
-    asked = _asked(recipe, conversation)
+    asked, left_out = _asked(recipe, conversation), ""
+    if where is None and asked.source.where is not None:
+        condition = without_columns(asked.source.where, _columns_of_answers(recipe, asked))
+        asked, left_out = replace(asked, source=replace(asked.source, where=condition.kept)), condition.left_out
     source = open_source(asked.source)
     refuse_odd_names(source)
     _check_columns(asked, source)
     said = json.dumps([scan_key(recipe, source), asked.source.where, conversation])
-    return PromptSource(recipe=asked, source=source, key=hashlib.sha256(said.encode()).hexdigest())
+    key = hashlib.sha256(said.encode()).hexdigest()
+    return PromptSource(recipe=asked, source=source, key=key, left_out=left_out)
 
 
 def _recipe_of(
@@ -198,6 +207,13 @@ def _asked(recipe: Recipe, conversation: int | None) -> Recipe:
         fields=(),
         tags=(),
     )
+
+
+def _columns_of_answers(recipe: Recipe, asked: Recipe) -> set[str]:
+    """The columns that the recipe's answers read, and its prompt as it is asked does not."""
+    prompt = replace(asked, clean={}, source=replace(asked.source, where=None))
+    read = {name for _, name in columns_read(prompt)}
+    return {name for each in recipe.conversations for name in compile_template(each.assistant).names} - read
 
 
 def _check_columns(recipe: Recipe, source: Source) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from vlmdata.dataset import DataFile
+from vlmdata.image.places import tells_place
 from vlmdata.image.traits import has_position
 from vlmdata.pixels import PIXEL_LIMIT, PixelError, open_image, pillow_errors
 from vlmdata.record import Problem
@@ -84,7 +85,7 @@ def fault_of(data: bytes) -> str:
         with pillow_errors(len(data)):
             if image.format == "PNG" and any(word in data for word in BEHIND_PIXELS):
                 image.load()
-            return LOCATED if has_position(image) else ""
+            return LOCATED if has_position(image) or tells_place(data) else ""
     except PixelError:
         return UNREADABLE
 

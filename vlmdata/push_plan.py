@@ -17,7 +17,7 @@ import pyarrow as pa
 from vlmdata.contract import CONTRACT
 from vlmdata.dataset import MANIFEST, DataFile, data_files, read_manifest, verify_contract
 from vlmdata.errors import ConfigError, ContractError, NoDatasetError, VlmError
-from vlmdata.hub.places import without_places
+from vlmdata.hub.places import is_place, without_places
 from vlmdata.hub.plan import Going, Plan, of_bytes, of_file, refuse_link, staying_files
 from vlmdata.parquet_rows import write_rows
 from vlmdata.push_photos import Look
@@ -173,7 +173,12 @@ def _words(
     manifest: dict[str, Any], pieces: Sequence[_Piece], look: Look, to: str, beside: Sequence[str]
 ) -> Iterator[Going]:
     """The card and the manifest as they stand on the Hub."""
-    told = {key: value if key == "dataset" else without_places(value) for key, value in manifest.items()}
+    about = _about(manifest)
+    told = {key: without_places(value) for key, value in manifest.items()}
+    told["dataset"] = about
+    if "dataset" in told["recipe"]:
+        said = told["recipe"]["dataset"]
+        told["recipe"] = {**told["recipe"], "dataset": {key: about.get(key, said[key]) for key in said}}
     files = [
         {"name": each.going.path, "rows": each.rows, "bytes": each.going.bytes, "sha256": each.going.sha256}
         for each in pieces
@@ -194,6 +199,11 @@ def _words(
     yield of_bytes(MANIFEST, _json(told), "how it was built, without our paths")
 
 
+def _about(manifest: dict[str, Any]) -> dict[str, Any]:
+    """What the card says of the dataset, without what is nothing but a path of this machine."""
+    return {key: "" if is_place(value) else value for key, value in manifest["dataset"].items()}
+
+
 def _json(data: Any) -> bytes:
     return (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
 
@@ -209,6 +219,11 @@ def _notes(manifest: dict[str, Any], going: Sequence[Going]) -> Iterator[str]:
     about = manifest["dataset"]
     if about["license"] == "unknown":
         yield "the card says that the licence is unknown; write dataset.license into the recipe and build again"
+    for key in (key for key, value in about.items() if is_place(value)):
+        yield (
+            f"dataset.{key} is a path, {about[key]!r}, and is left out of the card; say in words what is meant, and "
+            "build again"
+        )
     if not about["source"]:
         yield "the card names no source; write dataset.source into the recipe and build again"
     empty = [split for split, rows in manifest["splits"].items() if not rows]

@@ -14,6 +14,7 @@ from vlmdata.describe_problems import describe_problems
 from vlmdata.plugins import broken, imported_function, is_plugin, refused
 from vlmdata.record import Problem
 from vlmdata.settings import Place, Settings, nearest
+from vlmdata.split_names import odd_names
 from vlmdata.templates import TemplateError, compile_expression, compile_template
 
 IMAGES = "images"
@@ -188,6 +189,9 @@ def _split_problems(settings: Settings) -> Iterator[Problem]:
     elif abs(total - 1) > 1e-6:
         message = f"the shares add up to {total:g}, expected 1"
         yield settings.problem(("split",), message, rule="recipe.split", hint="for example 0.8, 0.1 and 0.1")
+    for name, why in odd_names(shares):
+        message = f"no split can be called {name!r}: {why}"
+        yield settings.problem(("split", name), message, rule="recipe.split", hint="give it another name")
     bridge = split.get("bridge", "reject")
     if bridge != "reject" and bridge not in shares:
         hint = nearest(bridge, ["reject", *shares]) or f"they are {', '.join(shares)}; or `reject`"

@@ -26,6 +26,7 @@ from vlmdata.recipe_problems import SPLIT_KEYS
 from vlmdata.record import Problem
 from vlmdata.reports.html_report import write_page
 from vlmdata.rewriting import Rewriting, rewrite
+from vlmdata.split_names import odd_names
 from vlmdata.write.staging import staged
 
 Numbers = npt.NDArray[np.int64]
@@ -75,6 +76,8 @@ class SplitOptions:
         ]
         if odd:
             raise ConfigError(f"shares: no split can be called {odd[0]!r}")
+        for name, why in odd_names(self.shares):
+            raise ConfigError(f"shares: no split can be called {name!r}: {why}")
         unknown = [name for name in self.together if name not in TOGETHER]
         if unknown:
             raise ConfigError(f"together: {unknown[0]!r} is none of {', '.join(TOGETHER)}")

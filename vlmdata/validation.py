@@ -42,8 +42,9 @@ class ValidateOptions(TypedDict, total=False):
     `check`, and from `select`, `ignore`, `preview` and `fail_on`. `format` and `image_root` are as in an import.
     `against` are datasets that must stay unseen; `recipes` those that a table or photo may belong to; `roots` folders
     that a recipe may read beside its own. `baseline` is a file of known findings, `write_baseline` where to put down
-    what is found. `images` off looks at text and structure only; `all` keeps every problem. `allow_plugins`, on
-    unless a program turns it off, lets recipes and settings files name code from outside, which is run then.
+    what is found. `images` off looks at text and structure only; `all` keeps every problem. `allow_plugins` lets
+    recipes and settings files name code from outside, which is run then; without it such a file is refused, since one
+    that is merely found would run code.
     """
 
     format: str
@@ -110,7 +111,7 @@ class _Run:
             roots=tuple(Path(path) for path in options.get("roots", ())),
             images=options.get("images", True),
             network=options.get("allow_network", False),
-            plugins=options.get("allow_plugins", True),
+            plugins=options.get("allow_plugins", False),
             workers=options.get("workers") or os.cpu_count() or 1,
             watch=options.get("on_progress") or nobody,
             layers=tuple(self._layers_of(asked.path)),
@@ -141,7 +142,7 @@ class _Run:
 
 def layers_of_files(path: Path, options: ValidateOptions) -> list[Layer]:
     """The layers of the settings files that hold for a path. Raises ConfigError."""
-    plugins = options.get("allow_plugins", True)
+    plugins = options.get("allow_plugins", False)
     config = options.get("config")
     if config is not None:
         return layers_of_file(Path(config), allow_plugins=plugins)
@@ -154,7 +155,7 @@ def bring_rules(paths: Sequence[Path], options: ValidateOptions) -> None:
 
     What is wrong with settings is said where the target is looked at.
     """
-    for path in paths if options.get("allow_plugins", True) else ():
+    for path in paths if options.get("allow_plugins", False) else ():
         with suppress(VlmError):
             layers_of_files(path, options)
         if path.suffix.lower() in RECIPES and path.is_file():

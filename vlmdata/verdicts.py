@@ -41,7 +41,7 @@ class Verdicts:
 
     def ask(self, key: bytes, reference: ImageReference) -> None:
         """Have a reference verified, unless that was done, or is under way. A few are handed on at a time."""
-        if not any(key in known for known in (self._place, self._bad, self._pending, self._asked)):
+        if not (key in self._place or key in self._pending or key in self._asked or key in self._bad):
             self._asked[key] = reference
             if len(self._asked) >= TOGETHER:
                 self.hand_on()
@@ -57,8 +57,11 @@ class Verdicts:
         """The verdict on a reference that was asked about; waits for it."""
         if key in self._pending:
             future, place = self._pending.pop(key)
-            self._keep(key, reference, future.result()[place])
+            verdict = future.result()[place]
+            self._keep(key, reference, verdict)
             self.verified += 1
+            if verdict.image is not None:
+                return verdict
         if key in self._bad:
             return Verified(problem=self._bad[key])
         name, location, warnings, changes = self._more.get(key) or (_plain_name(reference), None, (), ())

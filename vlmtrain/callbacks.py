@@ -52,10 +52,15 @@ class Stopping:
 
 def callbacks(settings: TrainConfig, stopping: Stopping, tell: Progress | None, rate: Callable[[], float]) -> list[Any]:
     """The trainer's callbacks. `rate` gives the tokens seen so far."""
+    return [_telling(tell, rate), _ending(settings, stopping)]
+
+
+def _telling(tell: Progress | None, rate: Callable[[], float]) -> Any:
+    """What tells one line for each point of the training curve."""
     from transformers import TrainerCallback
 
     class Told(TrainerCallback):
-        """One line for each point of the training curve."""
+        """Lines with the loss, the place, the speed and the time left."""
 
         def __init__(self) -> None:
             self._started, self._first, self._tokens = time.monotonic(), 0, 0.0
@@ -81,8 +86,15 @@ def callbacks(settings: TrainConfig, stopping: Stopping, tell: Progress | None, 
             speed = Speed(rows=rows / seconds, tokens=(rate() - self._tokens) / seconds, seconds_left=left)
             tell(progress_line(state.global_step, state.max_steps, logs, speed))
 
+    return Told()
+
+
+def _ending(settings: TrainConfig, stopping: Stopping) -> Any:
+    """What ends the training where it was interrupted, has taken its hours, or learns no more."""
+    from transformers import TrainerCallback
+
     class Ends(TrainerCallback):
-        """Ends the training where it was interrupted, has taken its hours, or learns no more."""
+        """Looks after every step and every measurement."""
 
         def __init__(self) -> None:
             self._started = time.monotonic()
@@ -110,7 +122,7 @@ def callbacks(settings: TrainConfig, stopping: Stopping, tell: Progress | None, 
                 stopping.reason = "early_stopping"
                 control.should_save = control.should_training_stop = True
 
-    return [Told(), Ends()]
+    return Ends()
 
 
 def without_fall(losses: list[float], min_delta: float) -> int:

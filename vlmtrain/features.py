@@ -36,6 +36,10 @@ Unit = Literal["image", "row", "batch"]
 PLAIN: Mapping[str, Any] = {"return_tensors": "pt"}
 UNITS: tuple[Unit, ...] = ("image", "row")
 
+COUNTING: Mapping[str, str] = {"image_token_pooling": "pixel_values"}
+"""What counts the patches of a batch through, and where these are: Molmo 2's indices of the patches that make a token
+(transformers 5.23, image_processing_molmo2.py, `patch_offset`). A number below zero stands for no patch."""
+
 
 class StoredPicture(Image.Image):
     """An image of a row that is decoded only where nothing was kept of it. `key` stands for its pixels."""
@@ -183,10 +187,23 @@ def joined(parts: Sequence[Part | None]) -> dict[str, Any]:
     for name, first in made.items():
         values = [None if part is None else part[name] for part in parts]
         if isinstance(first, torch.Tensor):
+            if name in COUNTING:
+                values = _counted_through(values, [None if part is None else part[COUNTING[name]] for part in parts])
             blank = first.new_empty(1, *[0] * (first.dim() - 1))
             found[name] = _stacked([blank if value is None else value for value in values])
         else:
             found[name] = [entry for value in values for entry in ([[]] if value is None else value)]
+    return found
+
+
+def _counted_through(values: Sequence[Any], patches: Sequence[Any]) -> list[Any]:
+    """Indices that begin at 0 with each part, as those of one batch: each after the patches of the parts before it."""
+    import torch
+
+    found, before = [], 0
+    for value, here in zip(values, patches, strict=True):
+        found.append(None if value is None else torch.where(value >= 0, value + before, value))
+        before += 0 if here is None else here.shape[0] * here.shape[1]
     return found
 
 

@@ -33,9 +33,10 @@ class NewRows:
     """Rows of a file, and how they become prompts.
 
     `recipe` is a recipe's file, by default that of the run's dataset, with paths relative to the input's folder;
-    `input` stands in for its source, of the same type. `where` stands in for its condition (empty: all rows),
-    `image_roots` for its image roots; `conversation` chooses one of several that it makes of a row. `limit`: only so
-    many rows are read. `allow_plugins` says whether the recipe may name code from outside, such as its source.
+    `input` stands in for its source, of the same type. `where` stands in for its condition (empty: all rows), of
+    which otherwise everything counts but what it says of the answer's columns; `image_roots` for its image roots;
+    `conversation` chooses one of several that it makes of a row. `limit`: only so many rows are read.
+    `allow_plugins` says whether the recipe may name code from outside, such as its source.
     """
 
     input: Path | str | None = None
@@ -51,7 +52,8 @@ class NewRows:
 class BulkResult:
     """What answering a file came to. `refusal` says why more rows were rejected than the recipe bears, or nothing.
 
-    `resumed_after` rows were decided by an earlier run that was interrupted.
+    `resumed_after` rows were decided by an earlier run that was interrupted. `left_out` is what the recipe's condition
+    says of columns of the answer alone, which was not applied.
     """
 
     path: Path
@@ -62,6 +64,7 @@ class BulkResult:
     refusal: str
     resumed_after: int
     seconds: float
+    left_out: str = ""
 
 
 def generate(
@@ -125,6 +128,7 @@ def generate_file(  # noqa: PLR0913  (what a person may ask of it, each by its n
         refusal=source.too_many(rejected=counts.rejected, read=counts.read),
         resumed_after=left.done,
         seconds=time.monotonic() - started,
+        left_out=source.left_out,
     )
 
 

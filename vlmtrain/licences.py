@@ -16,7 +16,14 @@ LICENCES: Mapping[str, str] = {
     "mistral-community/pixtral-12b": "apache-2.0",
     "mistralai/Mistral-Small-3.1-24B-Instruct-2503": "apache-2.0",
 }
-"""By the base's name on the Hub, each as its page https://huggingface.co/NAME says (`license` of its card)."""
+"""By the base's name on the Hub, meant as the `license` of its card there, https://huggingface.co/NAME.
+
+The Hub could not be read. Checked in stored copies of the card itself: Idefics3, Qwen3-VL, Gemma 3 (copies of its card
+under other names), SmolVLM2 (its text). By what their makers say elsewhere: Qwen2-VL (the README of QwenLM/Qwen2-VL),
+Mistral Small 3.1 (the card of its base model), Llama 3.2 (the Llama 3.2 Community License; `llama3.2` is the Hub's name
+for it). By others' words alone: Qwen2.5-VL 7B, Molmo 2, Pixtral 12B. Where a base is loaded from a folder with a card
+of its own, that card counts.
+"""
 
 TERMS: Mapping[str, str] = {
     "gemma": "https://ai.google.dev/gemma/terms",

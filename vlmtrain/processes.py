@@ -93,6 +93,11 @@ def refuse_sharing(load: str) -> None:
             "model.load: FSDP2 leaves 4-bit weights whole on every GPU (accelerate 1.15 utils/fsdp_utils.py), so "
             f"nothing is saved; take {MANY}, or load bf16"
         )
+    if sharing() is not None and device().type == "cpu":
+        raise RunError(
+            "weights, gradients and optimizer are shared out on GPUs only: on the CPU accelerate 1.15 leaves it out "
+            f"and says nothing (state.py, AcceleratorState); take {MANY}"
+        )
     if sharing() == "zero" and os.environ.get("ACCELERATE_DEEPSPEED_ZERO_STAGE") == "3":
         raise RunError(
             "DeepSpeed's stage 3 makes TRL checkpoint in a way that takes the gradients from Qwen3-VL's vision tower; "

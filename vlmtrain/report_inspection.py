@@ -80,8 +80,13 @@ def _sizes(image: ImageView) -> tuple[str, str]:
 
 
 def totals(row: RowView) -> str:
-    """The row's tokens in one line."""
-    return f"{row.tokens:,} tokens: {row.image_tokens:,} of images, {row.learned:,} learned"
+    """What the row's tokens are, in one line: those that stand for its images, those around them, and the text."""
+    standing = sum(image.tokens for image in row.images)
+    around = max(row.image_tokens - standing, 0)
+    text = sum(piece.end - piece.start for piece in row.pieces if piece.kind != "image" and not piece.learned)
+    said = [f"{standing:,} stand for images"] if row.images else []
+    said += [f"{around:,} mark where an image begins or ends"] if around else []
+    return f"{row.tokens:,} tokens: {', '.join([*said, f'{text:,} are other text'])}, {row.learned:,} are learned"
 
 
 def _totals(row: RowView, *, marks: bool) -> Text:

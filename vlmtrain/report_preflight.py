@@ -112,10 +112,10 @@ def _measured(result: Preflight) -> Iterator[tuple[str, str]]:
 
 
 def _memory(found: MemoryEstimate) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 2), show_header=False)
-    table.add_column("what")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 2))
+    table.add_column("for")
     table.add_column("GiB", justify="right")
-    table.add_column("how")
+    table.add_column("how it is reckoned")
     for line in found.lines:
         table.add_row(line.name, f"{line.bytes / 2**30:.2f}", Text(line.how, style="dim"))
     table.add_row("all", f"{found.bytes / 2**30:.2f}", "")

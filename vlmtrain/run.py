@@ -89,7 +89,8 @@ def sft(
     processes train together and the first one writes. Raises RunError, ModelError, ContractError, BudgetError,
     TrainingError or OutputError.
     """
-    from vlmtrain.train import Place, require_reporter, train, train_manifest
+    from vlmtrain.reporters import require_reporter
+    from vlmtrain.train import Place, train, train_manifest
 
     config = _loaded(config)
     tell = (on_progress if processes.is_first() else None) or _silent

@@ -42,6 +42,27 @@ WORDS = {
 }
 
 
+WRONG = {"exact_match": "differ from it", "attribute_recall": "miss a field"}
+NONE_RIGHT = {
+    "exact_match": "no answer is the same as its reference",
+    "attribute_recall": "no answer names every field",
+}
+"""What most answers do, and what none does, in the words of a score that counts right answers."""
+
+
+def most_wrong(score: str, *, still: bool) -> str:
+    """`most answers are still wrong`, as the score has it."""
+    found = WRONG.get(score.partition(".")[0])
+    if found is None:
+        return f"most answers are {'still ' if still else ''}wrong"
+    return f"most answers {'still ' if still else ''}{found}"
+
+
+def none_right(score: str) -> str:
+    """`no answer is right`, as the score has it."""
+    return NONE_RIGHT.get(score.partition(".")[0], "no answer is right")
+
+
 def score_words(score: str) -> str:
     """A score's name in words: `every field named`, `colour named`; its own name where there are none."""
     field = field_of(score)

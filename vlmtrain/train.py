@@ -10,11 +10,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlmdata.errors import MissingPackageError
 from vlmdata.version import __version__
 from vlmtrain import processes
 from vlmtrain.callbacks import Progress, Stopping, callbacks
@@ -24,6 +22,7 @@ from vlmtrain.feature_cache import training_features
 from vlmtrain.loading import worker_count
 from vlmtrain.order import RowShapes
 from vlmtrain.quiet import library_noise
+from vlmtrain.reporters import curve_callbacks
 from vlmtrain.training_plan import Plan
 
 if TYPE_CHECKING:
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from vlmtrain.loaded import LoadedModel
 
 LIBRARIES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "safetensors", "datasets")
-TENSORBOARD_FOLDER = "tensorboard"
 PREFETCHED = 4
 """Batches that each worker prepares ahead."""
 
@@ -158,7 +156,7 @@ def _trainer(
     for callback in callbacks(settings, *watched, lambda: trainer.tokens_seen * processes.count()):
         trainer.add_callback(callback)
     if processes.is_first():
-        for callback in _curve(settings, place.folder):
+        for callback in curve_callbacks(settings.report_to, place.folder):
             trainer.add_callback(callback)
     _float32_for_float16(trainer.model, loaded)
     return trainer
@@ -192,29 +190,10 @@ def _take_best(config: RunConfig, trainer: Any) -> int | None:
     return step
 
 
-def _curve(settings: TrainConfig, folder: Path) -> list[Any]:
-    """What keeps the training curve: below the run's folder, or where the user has asked to send it."""
-    from transformers.integrations.integration_utils import TensorBoardCallback, get_reporting_integration_callbacks
-
-    if settings.report_to == "none":
-        return []
-    if settings.report_to != "tensorboard":
-        return [callback() for callback in get_reporting_integration_callbacks([settings.report_to])]
-    from torch.utils.tensorboard import SummaryWriter
-
-    return [TensorBoardCallback(SummaryWriter(log_dir=str(folder / TENSORBOARD_FOLDER)))]
-
-
 def _on_one_device(arguments: Any) -> Any:
     """A process trains on one GPU also where it sees several: TRL refuses the library's own way to use them all."""
     arguments._n_gpu = min(arguments.n_gpu, 1)
     return arguments
-
-
-def require_reporter(name: str) -> None:
-    """Raise MissingPackageError with the install command where the package that the curve goes to is missing."""
-    if name != "none" and find_spec(name) is None:
-        raise MissingPackageError(f"train.report_to: {name} is not installed: pip install {name}")
 
 
 def _arguments(settings: TrainConfig, loaded: LoadedModel, rows: Rows, folder: Path) -> Any:

@@ -6,6 +6,7 @@ Imported where a training begins, and nowhere before: trl takes seconds.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,9 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
     rows_seen = 0
     tokens_seen = 0
     tokens_learned = 0
+
+    def _send_telemetry(self) -> None:
+        """Nothing is sent unless asked. TRL tells the Hub the kind of model and trainer whenever a trainer is made."""
 
     def get_train_dataloader(self) -> Any:
         """This process' batches in our order. Not prepared by accelerate, which would divide them once more."""
@@ -72,21 +76,25 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
     def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """TRL's loss; raises TrainingError, with the rows, where it is NaN or infinite."""
         ids = inputs.pop(ROW_IDS, ())
-        training = self.model.training
-        if training:
-            learning = (inputs["labels"] != IGNORED).any(dim=1)  # not those that only fill up a step
-            self.rows_seen += int(learning.sum())
-            self.tokens_seen += int(inputs["attention_mask"][learning].sum())
-            self.tokens_learned += int((inputs["labels"] != IGNORED).sum())
+        counts = _counts(inputs) if self.model.training else None
         loss = super().compute_loss(model, inputs, *args, **kwargs)
-        value = (loss[0] if isinstance(loss, tuple) else loss).detach()
-        if training and not bool(value.isfinite()):
+        if counts is not None:
+            value = (loss[0] if isinstance(loss, tuple) else loss).detach()
+            self._count(torch.stack([*counts, value.isfinite().sum()]).tolist(), value, ids)
+        return loss
+
+    def _count(self, found: list[int], loss: Any, ids: Sequence[str]) -> None:
+        """Add a batch to what was seen. Raises TrainingError where its loss is no number."""
+        rows, seen, learned, finite = found
+        self.rows_seen += rows
+        self.tokens_seen += seen
+        self.tokens_learned += learned
+        if not finite:
             raise TrainingError(
-                f"the loss is {float(value)} at step {self.state.global_step + 1}, so training stops; the batch "
+                f"the loss is {float(loss)} at step {self.state.global_step + 1}, so training stops; the batch "
                 f"held the rows {', '.join(map(repr, ids)) or 'without ids'}. A lower train.learning_rate, or "
                 "model.load bf16, usually helps"
             )
-        return loss
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """The validation loss, each token counted once: the library's own is a mean over rows of means."""
@@ -155,6 +163,16 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
                 f"the checkpoint of step {self.state.global_step} can't be written: {error}; those before it are "
                 "whole. Make room, then go on with --resume"
             ) from error
+
+
+def _counts(inputs: Any) -> list[Any]:
+    """Rows and tokens of a batch, and the tokens learned, left on the device: to read each would wait for it once.
+
+    Rows with nothing to learn only fill up a step, and are not counted.
+    """
+    learned = inputs["labels"] != IGNORED
+    rows = learned.any(dim=1)
+    return [rows.sum(), (inputs["attention_mask"] * rows[:, None]).sum(), learned.sum()]
 
 
 def save_learned(model: Any, folder: Path) -> None:

@@ -12,7 +12,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from vlmtrain.comparing import LEVEL
-from vlmtrain.score_words import ALIKE, around, change_words, field_of, figure, listed, plural, score_words
+from vlmtrain.score_words import (
+    ALIKE,
+    around,
+    change_words,
+    field_of,
+    figure,
+    listed,
+    most_wrong,
+    none_right,
+    plural,
+    score_words,
+)
 
 if TYPE_CHECKING:
     from vlmtrain.comparing import Change, Comparison
@@ -22,6 +33,8 @@ Tone = Literal["good", "bad", "mixed", "none"]
 
 NOTHING = "no difference shown"
 MOST_NAMED = 3
+GOOD_SHARE = 0.5
+"""A candidate that has a smaller share of its answers right is not called good without saying so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +121,32 @@ def helped(result: EvalResult, comparison: Comparison) -> Finding:
     others = {name: each for name, each in comparison.changes.items() if name != score}
     answer, tone = _helped(change, holding(others))
     nothing = f": {NOTHING}" if change.verdict == NOTHING else ""
-    return Finding(question=question, answer=answer, tone=tone, said=f"{said}{nothing}.{_others(others)}")
+    poor = _poor(result, comparison, score)
+    return Finding(
+        question=question,
+        answer=f"{answer}{_level(result, score, change)}{poor}",
+        tone="mixed" if poor and score == result.correct and tone == "good" else tone,
+        said=f"{said}{nothing}.{_others(others)}",
+    )
+
+
+def _level(result: EvalResult, score: str, change: Change) -> str:
+    """How good it is now: `: from 0% to 12%`; of a score that counts no right answers with its name."""
+    name = "" if score == result.correct else f"{score_words(score)} "
+    if change.verdict == NOTHING:
+        return f", {name}at {figure(score, change.after)}"
+    return f": {name}from {figure(score, change.before)} to {figure(score, change.after)}"
+
+
+def _poor(result: EvalResult, comparison: Comparison, score: str) -> str:
+    """That most answers are wrong all the same, or none is right; nothing where half of them are, or no score tells."""
+    right = result.candidates[comparison.after].metrics.get(result.correct or "")
+    if result.correct is None or right is None or right >= GOOD_SHARE:
+        return ""
+    if score != result.correct:
+        return f"; {none_right(result.correct)}"
+    before = comparison.changes[score].before
+    return f"; {most_wrong(score, still=right > before)}"
 
 
 def _helped(change: Change, others: Mapping[str, Change]) -> tuple[str, Tone]:
@@ -162,11 +200,21 @@ def where(result: EvalResult, comparison: Comparison) -> Finding:
     told = [_place_words(places[name], result.chance.confidence) for name in (*worse[:1], *better[:2])]
     perhaps = [name for name in places if name not in shown and places[name].change.verdict != NOTHING]
     told += [f"Perhaps changed, perhaps by chance: {listed(perhaps, 6)}"] if perhaps else []
-    rest = [name for name in places if name not in shown and name not in perhaps]
+    rest = [place for name, place in places.items() if name not in shown and name not in perhaps]
     nothing = f"{capital(NOTHING)} in" if shown or perhaps else "Looked at were"
-    told += [f"{nothing} {listed(rest, 6)}"] if rest else []
+    told += [f"{nothing} {_kinds_of(rest)}"] if rest else []
     answer, tone = _where(better, worse, every=len(places))
     return Finding(question="Where?", answer=answer, said=f"{'. '.join(told)}.{aside}", tone=tone)
+
+
+def _kinds_of(places: Sequence[Place]) -> str:
+    """`the fields brand and colour, and the slices kind mug and kind lamp`; of each kind the first."""
+    fields = [place.name for place in places if field_of(place.score)]
+    slices = [place.name for place in places if not field_of(place.score)]
+    kinds = (("field", fields), ("slice", slices))
+    return ", and ".join(
+        f"the {one}{'s' if len(names) > 1 else ''} {listed(names, 4)}" for one, names in kinds if names
+    )
 
 
 def _where(better: Sequence[str], worse: Sequence[str], *, every: int) -> tuple[str, Tone]:

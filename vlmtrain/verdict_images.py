@@ -44,7 +44,7 @@ def looks(result: EvalResult) -> Finding:
 def control_finding(result: EvalResult, control: Control, question: str = "") -> Finding:
     """What one control says of whether its candidate reads the images."""
     seen = evidence(result, control)
-    who = f"With {TAMPERED.get(control.name, repr(control.name))}"
+    who = f"With {TAMPERED.get(control.name, repr(control.name))}{of_rows(control)}"
     few, nothing = UNTOLD
     if not any(change.p is not None for change in seen.values()):
         said = f"{who} {plural(control.rows, 'row')} could be asked: too few to tell."
@@ -64,6 +64,12 @@ def control_finding(result: EvalResult, control: Control, question: str = "") ->
     return Finding(
         question=question, answer="Yes" if plain else "A little", said=said, tone="good" if plain else "mixed"
     )
+
+
+def of_rows(control: Control) -> str:
+    """` (of 220 of 241 rows)` where not all could be asked so: the scores beside it are of all rows, and differ."""
+    every = control.rows + control.left_out
+    return f" (of {control.rows:,} of {every:,} rows)" if control.left_out else ""
 
 
 def _went(change: Change) -> str:

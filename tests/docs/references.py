@@ -39,6 +39,7 @@ def command_line() -> str:
     """Both programs, as typer documents them."""
     import typer
     import typer.cli
+    import typer.core
 
     import vlmdata.cli
     import vlmtrain.cli
@@ -46,6 +47,10 @@ def command_line() -> str:
     made = []
     for name, app in (("vlmdata", vlmdata.cli.app), ("vlmtrain", vlmtrain.cli.app)):
         command = typer.main.get_command(app)
+        assert isinstance(command, typer.core.TyperGroup)
+        for each in command.commands.values():
+            # else it is cut after 45 letters
+            each.short_help = " ".join((each.help or "").partition("\n\n")[0].split())
         context = typer.Context(command, info_name=name)
         text = typer.cli.get_docs_for_click(obj=command, ctx=context, name=name)
         made.append(text.strip().replace("\n# ", "\n## "))

@@ -38,3 +38,10 @@ def test_every_command_stands_on_the_page_of_commands() -> None:
     page = (DOCS / "command-line.md").read_text(encoding="utf-8")
     for command in ("vlmdata build", "vlmdata validate", "vlmtrain sft", "vlmtrain eval"):
         assert f"### `{command}`" in page
+
+
+def test_no_command_is_told_in_half_a_sentence() -> None:
+    page = (DOCS / "command-line.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\* `\w+`: (.*)$", page, re.MULTILINE)
+    assert len(listed) > 20
+    assert [words for words in listed if not words.endswith(".") or words.endswith("...")] == []

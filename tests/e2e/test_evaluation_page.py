@@ -49,7 +49,7 @@ def page(browser: Any, report: Path) -> Any:  # noqa: F811
 def test_the_three_answers_stand_in_the_first_screen(page: Any) -> None:
     cards = visible(page, ".tell")
     assert [card.find_element("css selector", ".word").text for card in cards] == [
-        "Yes",
+        "Yes: from 25% to 88%",
         "Better in colour, brand and category mug",
         "Yes",
     ]

@@ -176,7 +176,7 @@ def test_a_built_dataset_is_split_anew_without_its_plugins(tmp_path: Path) -> No
 
 @pytest.mark.usefixtures("shop_plugins")
 def test_a_validation_knows_the_rules_everywhere() -> None:
-    found = vlmdata.validate(SHOP / "recipe.yaml")
+    found = vlmdata.validate(SHOP / "recipe.yaml", allow_plugins=True)
     assert {problem.rule: problem.severity for problem in found.problems} == {
         "shop.line": "error",
         "shop.price": "error",
@@ -196,14 +196,18 @@ def test_rules_of_a_plugin_are_selected_ignored_and_settled_as_ours_are(
     tmp_path: Path,
 ) -> None:
     file = recipe_file(tmp_path / "a", "A cheap mug.", "A mug of stoneware.")
-    assert vlmdata.validate(file, ignore=["shop.cheap"]).problems == ()
-    assert vlmdata.validate(file, select=["text"]).problems == ()
-    assert [problem.rule for problem in vlmdata.validate(file, select=["shop"]).problems] == ["shop.cheap"]
+    assert vlmdata.validate(file, ignore=["shop.cheap"], allow_plugins=True).problems == ()
+    assert vlmdata.validate(file, select=["text"], allow_plugins=True).problems == ()
+    assert [problem.rule for problem in vlmdata.validate(file, select=["shop"], allow_plugins=True).problems] == [
+        "shop.cheap"
+    ]
     settled = {"plugins": ["shop_rules:RULES"], "rules": {"shop.cheap": {"severity": "warning"}}}
-    (problem,) = vlmdata.validate(recipe_file(tmp_path / "b", "A cheap mug.", check=settled)).problems
+    (problem,) = vlmdata.validate(
+        recipe_file(tmp_path / "b", "A cheap mug.", check=settled), allow_plugins=True
+    ).problems
     assert problem.severity == "warning"
     with pytest.raises(ConfigError, match=r"did you mean 'shop\.cheap'"):
-        vlmdata.validate(file, select=["shop.chep"])
+        vlmdata.validate(file, select=["shop.chep"], allow_plugins=True)
 
 
 @pytest.mark.usefixtures("rules")
@@ -216,7 +220,10 @@ def test_a_settings_file_brings_rules_to_a_built_dataset(
     out = tmp_path / "a" / "out"
     vlmdata.build(vlmdata.load_recipe(plain), out)
     (tmp_path / "a" / "vlmdata.toml").write_text('plugins = ["shop_rules:RULES"]\n', encoding="utf-8")
-    assert [problem.rule for problem in vlmdata.validate(out).problems] == ["shop.cheap"]
+    assert [problem.rule for problem in vlmdata.validate(out, allow_plugins=True).problems] == ["shop.cheap"]
+    with pytest.raises(ConfigError, match="1 problem") as refused:
+        vlmdata.validate(out)
+    assert "is code that does not come with vlmdata" in str(refused.value.problems[0])
     assert run(monkeypatch, "validate", out) == 2
     assert (
         "vlmdata.toml:1 plugins[0]: shop_rules:RULES is code that does not come with vlmdata" in capsys.readouterr().out
@@ -310,7 +317,7 @@ def test_a_check_that_fails_stops_the_build_and_is_named_with_its_row(
         build(vlmdata.load_recipe(file), tmp_path / "out")
     assert not (tmp_path / "out").exists()
     with pytest.raises(PluginError, match=words):
-        vlmdata.validate(file)
+        vlmdata.validate(file, allow_plugins=True)
 
 
 @pytest.mark.usefixtures("rules")
@@ -329,7 +336,7 @@ def test_a_failure_of_a_plugin_is_not_said_to_be_our_bug(
 def test_a_dataset_check_that_fails_is_named(rows: int, words: str, tmp_path: Path) -> None:
     file = recipe_file(tmp_path / "a", *(f"A mug of kind {number}." for number in range(rows)))
     with pytest.raises(PluginError, match=rf"shop_rules:RULES raised ValueError: {words} \(shop_rules.py:\d+\)"):
-        vlmdata.validate(file)
+        vlmdata.validate(file, allow_plugins=True)
 
 
 SOURCES = """
@@ -391,7 +398,7 @@ def test_a_source_that_fails_stops_the_build_and_is_named_with_its_row(
         build(vlmdata.load_recipe(file), tmp_path / "out")
     assert not (tmp_path / "out").exists()
     with pytest.raises(PluginError, match=words):
-        vlmdata.validate(file)
+        vlmdata.validate(file, allow_plugins=True)
 
 
 def test_a_source_without_files_is_built(outside: Path, tmp_path: Path) -> None:

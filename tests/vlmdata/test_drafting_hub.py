@@ -66,6 +66,19 @@ def test_the_command_writes_it_and_says_what_was_wrong(tmp_path: Path) -> None:
     assert "dataset: owner/llava" in (tmp_path / "recipe.yaml").read_text(encoding="utf-8")
 
 
+def test_a_folder_is_named_as_the_recipe_sees_it(tmp_path: Path) -> None:
+    folder_of(tmp_path / "sets" / "llava", [llava_row(number) for number in range(12)], LLAVA)
+    (tmp_path / "mine").mkdir()
+    words = ["init", str(tmp_path / "sets" / "llava"), "--hub", "--out", "mine/recipe.yaml"]
+    run = CliRunner().invoke(app, words)
+    assert run.exit_code == 0, run.output
+    text = (tmp_path / "mine" / "recipe.yaml").read_text(encoding="utf-8")
+    assert yaml.safe_load(text)["source"]["dataset"] == "../sets/llava"
+    assert str(tmp_path) not in text
+    assert "huggingface.co" not in text
+    assert built(text, tmp_path / "mine").ledger.rows_used == 12
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

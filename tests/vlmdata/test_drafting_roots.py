@@ -157,3 +157,9 @@ def test_a_folder_of_images_given_as_a_relative_path_is_not_outside_of_itself(
         put(tmp_path / "animals" / ["cat", "dog"][number % 2] / f"{number}.jpg", picture(number))
     monkeypatch.chdir(tmp_path)
     assert not any("outside" in note for note in vlmdata.draft_recipe("animals").notes)
+
+
+def test_photos_below_the_folder_that_was_named_are_no_surprise(tmp_path: Path) -> None:
+    rows = simple_rows(tmp_path, 12)
+    Written().write(tmp_path / "lists" / "products.csv", rows)
+    assert vlmdata.draft_recipe(tmp_path).notes == ()

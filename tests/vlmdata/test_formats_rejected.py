@@ -132,6 +132,14 @@ def test_markers_and_images_must_be_as_many(name: str, first: str, images: Any, 
     assert words in result.words
 
 
+def test_a_key_that_seems_to_name_the_images_is_said() -> None:
+    row = {"conversations": shared("<image>Hi", "A"), "images_file_names": ["images/a.jpg"], "kind": "mug"}
+    result = converted(row, "llava")
+    assert result.rules == ("messages.images",)
+    assert "(--map images=images_file_names)" in str(result)
+    assert "--map" not in str(converted({"conversations": shared("<image>Hi", "A"), "kind": "mug"}, "llava"))
+
+
 @pytest.mark.parametrize(
     ("row", "name"),
     [

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlmdata.hub.places import without_place, without_places
+from vlmdata.hub.places import is_place, without_place, without_places
 
 NAMES = st.text("abcdefgh_-.0123456789 é", min_size=1).filter(lambda name: name not in {".", ".."})
 
@@ -53,6 +54,13 @@ JSON = st.recursive(
 @given(JSON)
 def test_what_holds_no_path_stays_as_it_is(data: Any) -> None:
     assert without_places(data) == data
+
+
+def test_a_text_is_a_path_where_it_leads_to_a_place_of_a_machine(tmp_path: Path) -> None:
+    for text in (str(tmp_path / "gone"), r"C:\shop\a.csv", "~/shop", "../data", "file:///a", f"{tmp_path}"):
+        assert is_place(text), text
+    for text in ("our shop", "/r/pics", "/imagine", "", "https://example.org/a", "and/or", "/r/pics\n/data"):
+        assert not is_place(text), text
 
 
 def test_texts_of_templates_are_no_paths_and_keys_can_be() -> None:

@@ -204,6 +204,18 @@ def test_generated_texts_are_told_with_their_model_and_share(shop: Shop) -> None
     assert "| `file` | file | 1 of 4 | 25.0% |" in (built.path / "README.md").read_text()
 
 
+def test_a_source_that_is_a_path_is_left_out_of_the_card_with_a_word(shop: Shop, tmp_path: Path, hub: Hub) -> None:
+    shop.write([product(number) for number in range(8)])
+    place = str(tmp_path / "export.csv")
+    path = shop.build(dataset={**ABOUT, "source": place}).path
+    result = vlmdata.push(path, "me/mugs")
+    assert any("dataset.source is a path" in note and "left out of the card" in note for note in result.plan.notes)
+    sent = hub.dataset("me/mugs").files()
+    assert place not in sent["README.md"].decode()
+    assert place not in sent["manifest.json"].decode()
+    assert "cc-by-4.0" in sent["README.md"].decode()
+
+
 def test_the_manifest_on_the_hub_holds_no_path_of_this_machine(shop: Shop, tmp_path: Path, hub: Hub) -> None:
     shop.write([product(number) for number in range(4)])
     recipe = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from vlmdata.image.names import ImageReferenceError
 from vlmdata.image.png_chunks import START, chunk, chunks
 from vlmdata.image.treating import Treated, treat
 from vlmdata.pixels import PIXEL_LIMIT, QUIET, PixelError, open_image, orientation, to_rgb
+from vlmdata.push_photos import LOCATED, fault_of
 from vlmdata.recipe import Convert, ImagesConfig, Resize
 
 PICTURE = drawn(5, (200, 150))
@@ -127,6 +129,55 @@ def test_pictures_behind_a_phones_picture_go_with_their_positions() -> None:
     assert b"MPF\0" not in made
     assert np.array_equal(np.asarray(to_rgb(made)), np.asarray(to_rgb(data)))
     assert made.endswith(b"\xff\xd9")
+
+
+BEHIND: dict[str, Callable[[], bytes]] = {
+    "a picture with EXIF": lambda: photo("JPEG"),
+    "a picture with XMP": lambda: encoded(PICTURE, "JPEG", xmp=XMP),
+    "a film": lambda: b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom\0\0\0\x1a\xa9xyz\0\x12\x15\xc7+48.13+011.57/",
+}
+
+
+@pytest.mark.parametrize("behind", BEHIND)
+def test_a_position_behind_the_end_of_a_picture_is_found_and_goes(behind: str) -> None:
+    for first in (encoded(PICTURE, "JPEG"), encoded(PICTURE, "JPEG", exif=exif(6))):
+        data = first + BEHIND[behind]()
+        assert fault_of(data) == LOCATED
+        assert treated(data, metadata="strip_location").data == first
+    assert "gps" in examine(data).traits
+    plain = encoded(PICTURE, "JPEG", exif=exif(6)) + encoded(drawn(4), "JPEG", exif=exif(1))
+    assert "gps" not in examine(plain).traits
+    assert not fault_of(plain)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_a_position_in_xmp_of_wide_letters_is_found_and_goes(kind: str, encoding: str) -> None:
+    data = encoded(PICTURE, kind, xmp=XMP.decode().encode(encoding))
+    assert "gps" in examine(data).traits
+    made = treated(data, metadata="strip_location")
+    assert "gps" not in made.examined.traits
+    assert b"GPS" not in made.data.replace(b"\0", b"")
+    assert np.array_equal(pixels(made.data), pixels(data))
+
+
+def test_a_position_in_the_hexadecimal_xmp_of_a_png_is_found_and_goes() -> None:
+    info = PngInfo()
+    info.add_text("Raw profile type xmp", f"\nxmp\n{len(XMP):8}\n{XMP.hex()}\n", zip=True)
+    data = encoded(PICTURE, "PNG", pnginfo=info)
+    assert "gps" in examine(data).traits
+    assert "gps" not in treated(data, metadata="strip_location").examined.traits
+
+
+def test_a_position_in_a_gif_is_found_and_the_picture_refused_where_it_was_to_go() -> None:
+    plain = encoded(PICTURE.quantize(), "GIF")
+    data = plain[:-1] + b"!\xff\x0bXMP DataXMP" + XMP + b"\x01" + bytes(range(255, -1, -1)) + b"\0;"
+    assert "gps" in examine(data).traits
+    assert fault_of(data) == LOCATED
+    with pytest.raises(ImageReferenceError, match="without encoding it anew"):
+        treated(data, metadata="strip_location")
+    assert "gps" not in treated(data, metadata="strip_location", convert=Convert(format="PNG")).examined.traits
+    assert "gps" not in examine(plain).traits
 
 
 def test_makers_notes_stay_where_they_point_to() -> None:

@@ -341,6 +341,22 @@ def test_an_answer_whose_last_words_are_no_sentence_is_left_alone(end: str) -> N
     assert "dataset.unfinished_answer" not in rules(findings(rows))
 
 
+ARABIC = "وعاء من الطين تم حرقه مرتين لكي يحتفظ بلونه ويمكن وضعه في الفرن وغسله في غسالة الصحون رقم {}"
+
+
+def test_answers_in_scripts_that_leave_the_stop_out_are_left_alone_among_others() -> None:
+    rows = [record(number, answer=LONG.format(number) + " of its series.") for number in range(400)]
+    rows += [record(number, answer=ARABIC.format(number)) for number in range(400, 425)]
+    assert "dataset.unfinished_answer" not in rules(findings(rows))
+
+
+def test_an_answer_in_another_script_that_was_cut_is_found_among_its_own() -> None:
+    rows = [record(number, answer=ARABIC.format(number) + ".") for number in range(40)]
+    rows[7] = record(7, answer=ARABIC.format(7))
+    said = [problem.id for problem in findings(rows) if problem.rule == "dataset.unfinished_answer"]
+    assert said == ["P-7"]
+
+
 def test_answers_of_a_style_without_full_stops_and_short_ones_are_left_alone() -> None:
     rows = [record(number, answer=LONG.format(number) + (" cm" if number % 5 else ".")) for number in range(40)]
     assert "dataset.unfinished_answer" not in rules(findings(rows))

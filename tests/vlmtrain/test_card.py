@@ -6,7 +6,6 @@ import os
 import re
 import socket
 from collections.abc import Callable
-from importlib import util
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ import yaml
 
 import vlmtrain
 from tests.vlmtrain.small_data import product_rows, save_dataset
-from vlmdata.errors import MissingPackageError
 from vlmtrain.card import Facts, front_matter, licence_of, model_card
 
 Tiny = Callable[[str], Path]
@@ -99,15 +97,3 @@ def test_the_licence_is_the_one_in_the_bases_own_card(
     (tmp_path / "base").mkdir()
     (tmp_path / "base" / "README.md").write_text(card, encoding="utf-8")
     assert licence_of(a_config(tmp_path, tmp_path / "base", dataset)) == licence
-
-
-@pytest.mark.parametrize("name", ["wandb", "trackio"])
-def test_a_place_for_the_curve_whose_package_is_missing_stops_before_training(
-    name: str, tiny: Tiny, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    find = util.find_spec
-    monkeypatch.setattr("vlmtrain.train.find_spec", lambda each: None if each == name else find(each))
-    monkeypatch.setattr("vlmtrain.run.load_base", lambda *_: pytest.fail("the base was loaded"))
-    with pytest.raises(MissingPackageError, match=f"{name} is not installed: pip install {name}"):
-        vlmtrain.sft(a_config(tmp_path, tiny("qwen2_vl"), dataset, name))
-    assert not list(tmp_path.glob("*mugs*"))

@@ -404,6 +404,24 @@ def test_too_many_rejected_rows_end_in_exit_code_1_and_the_answers_stand(
     assert [line["id"] for line in lines(out)] == ["n3"]
 
 
+def test_a_condition_on_the_answer_holds_for_learning_alone_and_the_command_says_so(
+    config: RunConfig,
+    shop: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    recipe = shop / "answered.yaml"
+    recipe.write_text(RECIPE.replace("active != '0'", "active != '0' and text is not none"), encoding="utf-8")
+    new = write(tmp_path / "new.csv", [product(0), product(1, active="0")])
+    out = tmp_path / "a.jsonl"
+    assert asked_on_the_command_line(monkeypatch, config, "--recipe", recipe, "--input", new, "--out", out) == 0
+    shown = capsys.readouterr().out
+    assert "2 read = 1 answered + 0 rejected + 1 skipped" in shown
+    assert "condition   the recipe's, without `text is not none`, which is of the answer" in shown
+    assert [line["id"] for line in lines(out)] == ["n0"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

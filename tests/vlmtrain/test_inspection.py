@@ -470,6 +470,9 @@ def test_on_a_terminal_learned_text_is_marked_and_data_steers_nothing(processors
     assert "\x1b" not in shown
     assert "\u202e" not in shown
     assert re.search(r"image 1 +0\.png +[0-9a-f]{12} +40 x 30 +28 x 28 +1\n", shown)
+    assert re.search(
+        r"\d+ tokens: 1 stand for images, 2 mark where an image begins or ends, \d+ are other text, ", shown
+    )
     assert "no problem found" in shown
     console = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor", width=100)
     console.print(view)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -338,6 +339,7 @@ def test_the_report_says_what_to_do_and_no_row_is_read_as_markup(tiny: Tiny, tmp
     assert "is the smallest that loses nothing" in shown
     assert "failed: 1 problems; `vlmtrain sft` will not start" in shown
     assert "cards           16 GB yes" in shown
+    assert re.search(r"^ *for +GiB +how it is reckoned *$", shown, re.MULTILINE)
 
 
 def test_the_steps_of_a_part_of_an_epoch_are_counted_as_transformers_does(

@@ -23,7 +23,7 @@ def test_an_evaluation_is_read_at_a_glance(good: EvalResult) -> None:
     lines = said.splitlines()
     assert len(lines) <= 25
     assert lines[0] == "split test: 40 rows, greedy, at most 8 new tokens"
-    assert lines[1].startswith("Did the adapter help?     Yes. Every field named goes from 0% to 90% (+90 points; 95% ")
+    assert lines[1].startswith("Did the adapter help?     Yes: from 0% to 90%. Every field named goes from 0% to 90% (")
     assert any(line.startswith("Where?                    Better in colour and brand.") for line in lines)
     assert any(line.startswith("Does it read the photos?  Yes. With the photos of another row") for line in lines)
     (scores,) = [line for line in lines if line.startswith("attribute_recall.all")]
@@ -37,7 +37,7 @@ def test_two_copies_of_one_model_show_no_difference_in_those_words() -> None:
     rows = rows_of(40)
     same = [candidate(name, rows, references(rows)) for name in ("base", "adapter")]
     said = as_text(eval_report(result(rows, same)))
-    assert "No difference shown. " in said
+    assert "No difference shown, at 100%. " in said
     assert "better" not in said.replace("is better", "")
     assert "0 of 40 answers changed." in said
 
@@ -56,7 +56,7 @@ def test_slices_are_named_only_where_something_is_shown() -> None:
         eval_report(result(rows, (candidate("base", rows, ["A."] * 80), candidate("adapter", rows, lamps)))), 140
     )
     assert "slice category lamp: better, from 0% to 100%" in said
-    assert "slice category mug" not in said
+    assert "slice category mug:" not in said
 
 
 def test_rows_that_failed_are_warned_of() -> None:
@@ -86,7 +86,7 @@ def test_a_comparison_names_the_rows_that_changed_sides(good: EvalResult) -> Non
     assert "photos" not in said
     turned = as_text(comparison_report(good, good.compare("adapter", "base")), width=120)
     assert "broken          'p0', 'p1'" in turned
-    assert "No, it is worse." in turned
+    assert "No, it is worse: from 90% to 0%; most answers" in turned
 
 
 def test_a_merge_says_how_far_it_agrees() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from tests.vlmtrain.answered import a_control, candidate, helped, references, result, rows_of
@@ -9,7 +11,7 @@ from vlmtrain.comparing import Change
 from vlmtrain.evaluation import Alone
 from vlmtrain.findings import findings, warnings
 from vlmtrain.intervals import Interval
-from vlmtrain.score_words import around, chance_words, difference, figure, score_words
+from vlmtrain.score_words import around, chance_words, difference, figure, most_wrong, score_words
 from vlmtrain.verdict import headline, holding, main_comparison
 from vlmtrain.verdict_images import control_finding
 
@@ -20,7 +22,7 @@ def words(found: object) -> tuple[str, ...]:
 
 def test_an_adapter_that_helped_is_told_with_figure_and_interval() -> None:
     did, where, looks = findings(helped())
-    assert (did.question, did.answer, did.tone) == ("Did the adapter help?", "Yes", "good")
+    assert (did.question, did.answer, did.tone) == ("Did the adapter help?", "Yes: from 0% to 90%", "good")
     assert did.said.startswith("Every field named goes from 0% to 90% (+90 points; 95% interval +7")
     assert where.answer == "Better in colour and brand"
     assert looks.question == "Does it read the photos?"
@@ -33,7 +35,7 @@ def test_two_copies_of_one_model_show_no_difference() -> None:
     texts = ["A mug." if place % 3 else text for place, text in enumerate(references(rows))]
     same = result(rows, (candidate("base", rows, texts), candidate("adapter", rows, texts)))
     did, where, _ = findings(same)
-    assert (did.answer, did.tone) == ("No difference shown", "none")
+    assert (did.answer, did.tone) == ("No difference shown, at 35%; most answers miss a field", "none")
     assert did.said.endswith("none is better and none is worse.")
     assert (where.answer, where.tone) == ("No difference shown", "none")
 
@@ -43,7 +45,7 @@ def test_a_model_that_is_worse_is_called_so() -> None:
     told = references(rows)
     worse = result(rows, (candidate("base", rows, told), candidate("adapter", rows, ["A mug."] * 40)))
     did, where, _ = findings(worse)
-    assert (did.answer, did.tone) == ("No, it is worse", "bad")
+    assert (did.answer, did.tone) == ("No, it is worse: from 100% to 0%; most answers miss a field", "bad")
     assert where.answer == "Worse in colour and brand"
 
 
@@ -121,7 +123,42 @@ def test_a_score_that_nobody_has_right_does_not_hide_the_others() -> None:
     assert found.correct is not None
     assert found.correct.startswith("exact_match")
     assert headline(found) == "chrf"
-    assert findings(found)[0].answer == "Yes"
+    assert findings(found)[0].answer.startswith("Yes: chrF from ")
+    assert findings(found)[0].answer.endswith("; no answer is the same as its reference")
+    assert findings(found)[0].tone == "good"
+
+
+def test_an_adapter_that_helped_and_is_poor_is_not_called_good() -> None:
+    did = findings(helped(60, right=15))[0]
+    assert (did.answer, did.tone) == ("Yes: from 0% to 25%; most answers still miss a field", "mixed")
+
+
+@pytest.mark.parametrize(
+    ("score", "still", "said"),
+    [
+        ("label", True, "most answers are still wrong"),
+        ("exact_match", True, "most answers still differ from it"),
+        ("exact_match.normalised", False, "most answers differ from it"),
+    ],
+)
+def test_what_most_answers_do_is_said_as_the_score_has_it(score: str, still: bool, said: str) -> None:
+    assert most_wrong(score, still=still) == said
+
+
+def test_a_control_that_not_every_row_takes_part_in_says_of_which_rows_it_speaks() -> None:
+    rows = rows_of(40)
+    adapter = candidate("adapter", rows, references(rows))
+    control = dataclasses.replace(a_control(adapter, rows, looks=40), left_out=5)
+    looks = findings(result(rows, (adapter,), (control,)))[-1]
+    assert looks.said.startswith("With the photos of another row (of 40 of 45 rows) colour named falls")
+
+
+def test_where_nothing_is_shown_fields_and_slices_are_named_as_what_they_are() -> None:
+    rows = rows_of(80)
+    texts = ["A mug." if place % 3 else text for place, text in enumerate(references(rows))]
+    same = result(rows, (candidate("base", rows, texts), candidate("adapter", rows, texts)))
+    said = findings(same)[1].said
+    assert said.startswith("Looked at were the fields colour and brand, and the slices category ")
 
 
 def test_the_adapter_is_compared_though_others_came_later() -> None:

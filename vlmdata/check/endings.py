@@ -28,6 +28,9 @@ NO_PROSE = (
 """What ends well without a stop: an address or hashtag, a line of a list, a short line of its own such as a signature,
 a value after its name (`Size: 10 x 12 cm`), and scripts that part sentences by spaces."""
 
+OTHER_SCRIPT = r"[^\P{L}\p{Latin}\p{Greek}\p{Cyrillic}][^\p{Latin}\p{Greek}\p{Cyrillic}]*\z"
+"""Whether the last letter is of another script than these three."""
+
 SPACED = r"\s\S+\s+\S+"
 """Words with spaces between them; scripts that write without end their sentences in many ways."""
 
@@ -36,14 +39,22 @@ LAST = 4 * SHOWN
 
 
 @dataclass(slots=True)
+class _Seen:
+    """Long answers of some scripts, and those of them that go on. The first few of these are kept."""
+
+    long: int = 0
+    open: int = 0
+    first: list[tuple[int, str]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Endings:
-    """Long answers, counted by how they end. The first few that go on are kept."""
+    """Long answers, counted by how they end: those in Latin, Greek or Cyrillic letters, and the others, whose writers
+    often leave the stop out, each among their own."""
 
     rows: Rows
     rules = (RULE,)
-    _long: int = 0
-    _open: int = 0
-    _first: list[tuple[int, str]] = field(default_factory=list)
+    _seen: tuple[_Seen, _Seen] = field(default_factory=lambda: (_Seen(), _Seen()))
 
     def see(self, split: str, batch: pa.RecordBatch) -> None:  # noqa: ARG002
         """Count a batch's answers."""
@@ -51,25 +62,33 @@ class Endings:
         texts = seen.keys.answer_texts
         least = self.rows.settings.threshold(RULE, "characters")
         long = pc.and_(pc.greater_equal(pc.utf8_length(texts), least), pc.match_substring_regex(texts, SPACED))
-        long = pc.fill_null(long, False)
-        self._long += pc.sum(long).as_py() or 0
-        places = np.flatnonzero(long.to_numpy(zero_copy_only=False))
+        places = np.flatnonzero(pc.fill_null(long, False).to_numpy(zero_copy_only=False))
         ends = pc.utf8_slice_codeunits(texts.take(pa.array(places)), start=-LAST)
         goes_on = pc.match_substring_regex(ends, OPEN)
         for other in (LOOSE_SCREEN, NO_PROSE):
             goes_on = pc.and_not(goes_on, pc.match_substring_regex(ends, other))
-        open_ends = np.flatnonzero(goes_on.to_numpy(zero_copy_only=False))
-        self._open += len(open_ends)
-        for end in open_ends[: MOST - len(self._first)].tolist():
-            self._first.append((seen.first_row + int(places[end]), ends[end].as_py().rstrip()[-SHOWN:]))
+        open_ends = goes_on.to_numpy(zero_copy_only=False)
+        others = pc.match_substring_regex(ends, OTHER_SCRIPT).to_numpy(zero_copy_only=False)
+        for counted, mine in zip(self._seen, (~others, others), strict=True):
+            found = np.flatnonzero(open_ends & mine)
+            counted.long += int(mine.sum())
+            counted.open += len(found)
+            for end in found[: MOST - len(counted.first)].tolist():
+                counted.first.append((seen.first_row + int(places[end]), ends[end].as_py().rstrip()[-SHOWN:]))
 
     def findings(self) -> Iterator[Problem]:
         """The answers that go on, where few do."""
-        settings = self.rows.settings
-        ended = self._long - self._open
-        if self._long < settings.threshold(RULE, "rows") or ended < settings.threshold(RULE, "share") * self._long:
-            return
-        yield from told(map(self._finding, self._first), self._open, "such answers")
+        shown = [counted for counted in self._seen if self._few(counted)]
+        first = sorted(found for counted in shown for found in counted.first)[:MOST]
+        yield from told(map(self._finding, first), sum(counted.open for counted in shown), "such answers")
+
+    def _few(self, counted: _Seen) -> bool:
+        """Whether there are enough answers to tell by, and nearly all of them end."""
+        settings, ended = self.rows.settings, counted.long - counted.open
+        return (
+            counted.long >= settings.threshold(RULE, "rows")
+            and ended >= settings.threshold(RULE, "share") * counted.long
+        )
 
     def _finding(self, found: tuple[int, str]) -> Problem:
         row, end = found

@@ -35,7 +35,10 @@ def init(
         raise ConfigError(f"{given}: only with --hub, for a dataset of the Hugging Face Hub")
     if out.exists() and not replace:
         raise OutputError(f"{out}: exists already; --replace overwrites it, --out writes elsewhere")
-    draft = draft_hub_recipe(source.as_posix(), **of_hub) if hub else draft_recipe(source, recipe_folder=out.parent)
+    if hub:
+        draft = draft_hub_recipe(source.as_posix(), **of_hub, recipe_folder=out.parent)
+    else:
+        draft = draft_recipe(source, recipe_folder=out.parent)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(draft.text, encoding="utf-8")
     for note in draft.notes:

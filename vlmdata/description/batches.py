@@ -21,7 +21,8 @@ from vlmdata.description.journal import BatchJob, Entry, GroupCommit
 from vlmdata.description.limits import backoff
 from vlmdata.description.money import NOUGHT
 from vlmdata.description.provider import Ask, BatchProvider, Fault, JobState, Reply
-from vlmdata.description.runner import NotSentError, Policy, Tally, Work, interruptible
+from vlmdata.description.runner import Policy, Tally, interruptible
+from vlmdata.description.work import Work
 from vlmdata.protocols import CatalogRow
 
 T = TypeVar("T")
@@ -126,12 +127,12 @@ class BatchRunner:
         ask = self._wanted(work)
         if ask is None:
             return None
-        try:
-            return replace(ask, pictures=await asyncio.to_thread(work.pictures))
-        except NotSentError as error:
-            entry = Entry(key=ask.key, ended=error.ended, reason=error.message, attempts=0, row=ask.id)
-            await self.journal.append(entry)
-            return None
+        made = await asyncio.to_thread(work.ready)
+        if made.refused is None:
+            return replace(ask, pictures=made.ask.pictures)
+        why = made.refused
+        await self.journal.append(Entry(key=ask.key, ended=why.ended, reason=why.message, attempts=0, row=ask.id))
+        return None
 
     def _wanted(self, work: Work) -> Ask | None:
         """What is to be asked of a row, the first time and the second: its ask, or a repair of the answer that came."""

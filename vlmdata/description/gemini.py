@@ -46,31 +46,38 @@ class Gemini:
         self._client = _client(settings, self._http)
         self._batch = Batch(client=self._client, settings=settings, safety=self._safety)
         self._expected = _expected_errors()
+        self._last_config: tuple[str | None, Mapping[str, Any] | None, types.GenerateContentConfig] | None = None
 
     async def ask(self, ask: Ask) -> Reply:
         """One request."""
         return reply_of(await self._guarded(self._asked(ask)), self._settings.model)
 
     async def _asked(self, ask: Ask) -> Any:
-        kinds = _kinds()
-        config = kinds.config.model_validate(
-            {
-                **generation_of(ask, self._settings),
-                "safetySettings": self._safety or None,
-                "systemInstruction": ask.system,
-                "shouldReturnHttpResponse": True,
-                # These two would send further requests by themselves.
-                "automaticFunctionCalling": {"disable": True},
-                "automaticContinuation": False,
-            }
-        )
-        turns: Any = [kinds.content(turn) for turn in contents_of(ask)]
+        turns: Any = [_kinds().content(turn) for turn in contents_of(ask)]
         # The SDK's own time-out is for each read, and an answer can come in many.
         async with asyncio.timeout(self._settings.timeout):
             answer = await self._client.aio.models.generate_content(
-                model=self._settings.model, contents=turns, config=config
+                model=self._settings.model, contents=turns, config=self._config_of(ask)
             )
         return json.loads((answer.sdk_http_response and answer.sdk_http_response.body) or "null")
+
+    def _config_of(self, ask: Ask) -> types.GenerateContentConfig:
+        """How to answer. Most asks of a run want the same; the SDK copies it before it changes anything."""
+        last = self._last_config
+        if last is None or last[0] != ask.system or last[1] is not ask.schema:
+            config = _kinds().config.model_validate(
+                {
+                    **generation_of(ask, self._settings),
+                    "safetySettings": self._safety or None,
+                    "systemInstruction": ask.system,
+                    "shouldReturnHttpResponse": True,
+                    # These two would send further requests by themselves.
+                    "automaticFunctionCalling": {"disable": True},
+                    "automaticContinuation": False,
+                }
+            )
+            self._last_config = last = (ask.system, ask.schema, config)
+        return last[2]
 
     async def submit(self, asks: Sequence[Ask]) -> str:
         """Hand in a job of the Batch API; its name."""

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, Literal
 
 from filelock import FileLock, Timeout
 
+from vlmdata.description.holder import holder_of, put_down
 from vlmdata.description.provider import Usage
 from vlmdata.errors import VlmError
 
@@ -146,6 +147,10 @@ class Journal:
         found = entry_from(line)
         return found if isinstance(found, Entry) else None
 
+    def holds(self, key: str) -> bool:
+        """Whether an ask was made. Safe to use from several threads."""
+        return bytes.fromhex(key) in self._places
+
     def written_since(self, job: str, key: str) -> bool:
         """Whether an answer was put down after a job was."""
         return self._places.get(bytes.fromhex(key), -1) > self._job_places[job]
@@ -225,6 +230,7 @@ def open_journal(path: Path) -> Iterator[Journal]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with lock:
+            put_down(lock.lock_file)
             if not path.exists():  # its time says whether a build that was interrupted may go on
                 path.touch()
             try:
@@ -234,7 +240,8 @@ def open_journal(path: Path) -> Iterator[Journal]:
                 _leave_out_empty(path)
                 Path(lock.lock_file).unlink(missing_ok=True)
     except Timeout:
-        raise JournalError(f"{path}: another process is writing descriptions into it; wait for it") from None
+        message = f"{path}: another process is writing descriptions into it{holder_of(lock.lock_file)}; wait for it"
+        raise JournalError(message) from None
     except OSError as error:
         raise JournalError(f"{path}: can't be written: {error.strerror}") from None
 
@@ -264,7 +271,10 @@ def _begun(path: Path, file: BinaryIO) -> Journal:
 
 @dataclass(slots=True)
 class GroupCommit:
-    """Appends to a journal for many tasks at once: what comes while the disk is busy goes in the next group."""
+    """Appends to a journal for many tasks at once: what comes while the disk is busy goes in the next group.
+
+    Nobody waits for company: an answer that is not on the disk yet is lost with a kill, though it was paid for.
+    """
 
     journal: Journal
     _waiting: list[tuple[Line, asyncio.Future[None]]] = field(default_factory=list)
@@ -277,6 +287,11 @@ class GroupCommit:
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write())
         await asyncio.shield(done)
+
+    async def written(self) -> None:
+        """Return once nothing waits to be written any more."""
+        if self._writing is not None:
+            await self._writing
 
     async def _write(self) -> None:
         while self._waiting:

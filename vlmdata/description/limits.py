@@ -109,7 +109,7 @@ class Gate:
         finally:
             async with self._free:
                 self.running -= 1
-                self._free.notify_all()
+                self._free.notify(max(int(self.limit) - self.running, 0))
 
     def answered(self) -> None:
         """An answer came: a little more may be asked at once."""

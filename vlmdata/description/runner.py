@@ -9,50 +9,24 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
-from itertools import islice
 from typing import Any
 
+from vlmdata.description.ahead import MAKERS, Ahead
 from vlmdata.description.answers import Judge, Verdict
 from vlmdata.description.asking import Asker, Halt
 from vlmdata.description.asks import tokens_of
-from vlmdata.description.journal import Ended, Entry, GroupCommit, JournalError
+from vlmdata.description.journal import Entry, GroupCommit, JournalError
 from vlmdata.description.money import NOUGHT
-from vlmdata.description.provider import Ask, Picture
+from vlmdata.description.work import Work
 from vlmdata.errors import VlmError
 from vlmdata.protocols import CatalogRow
 
-AT_A_TIME = 32
-"""Rows that are read at once."""
-
-AHEAD = 8
-"""Rows that are made ready while as many as may be are being asked."""
-
+BESIDE = 8
+"""Rows whose answers are put on disk, or that wait for their turn, while as many as may be are being asked."""
 
 JUDGED_AT_A_TIME = 128
-
-
-class NotSentError(Exception):
-    """An ask that must not be sent as it is: a photo that says where it was taken, or that can't be made ready."""
-
-    def __init__(self, ended: Ended, message: str) -> None:
-        super().__init__(message)
-        self.ended = ended
-        self.message = message
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """A row that has no text: its ask, still without pictures, their sizes, and what makes them ready.
-
-    `pictures` may raise NotSentError.
-    """
-
-    ask: Ask
-    values: Mapping[str, Any]
-    sizes: tuple[tuple[int, int], ...]
-    pictures: Callable[[], tuple[Picture, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,47 +95,45 @@ class Runner:
     policy: Policy
     watch: Callable[[Tally], None]
     tally: Tally = field(default_factory=Tally)
-    _taken: list[CatalogRow] = field(default_factory=list)
-    _at_end: bool = False
     _begun: int = 0
-    _source: Iterator[CatalogRow | None] = field(init=False)
-    _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _limited: bool = False
+    _ahead: Ahead = field(init=False)
     _under_way: dict[str, asyncio.Future[None]] = field(default_factory=dict)
     _asked: set[bytes] = field(default_factory=set)
     _unjudged: list[tuple[Entry, Mapping[str, Any]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._source = self.rows()
+        self._ahead = Ahead(
+            rows=self.rows(),
+            prepare=self.prepare,
+            is_asked=lambda key: not self.journal.journal.holds(key),
+            stopped=lambda: self._limited or bool(self.asker.halt),
+        )
 
     async def run(self) -> None:
         """Ask until every row has an answer, or something stops it. Raises what reading or opening raises."""
         most = self.asker.config.limits.concurrency
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._work()) for _ in range(most + min(most, AHEAD))]
+                makers = [group.create_task(self._ahead.make()) for _ in range(MAKERS)]
+                tasks = [group.create_task(self._work()) for _ in range(most + min(most, BESIDE))]
                 with interruptible(self.asker.halt, tasks):
                     await asyncio.wait(tasks)
+                for maker in makers:
+                    maker.cancel()
             await self._judge_all()
         except* VlmError as errors:
             raise errors.exceptions[0] from None
 
     async def _work(self) -> None:
-        while not self.asker.halt and (row := await self._next()) is not None:
-            work = await asyncio.to_thread(self.prepare, row)
+        while not self.asker.halt and (made := await self._ahead.next()) is not None:
+            (work,) = made
             self.tally.rows += 1
             if work is None:
                 self.tally.unusable += 1
             else:
                 await self._described(work)
             self.watch(self.tally)
-
-    async def _next(self) -> CatalogRow | None:
-        async with self._reading:
-            while not self._taken and not self._at_end and not self.asker.halt:
-                chunk = await asyncio.to_thread(lambda: list(islice(self._source, AT_A_TIME)))
-                self._at_end = not chunk
-                self._taken = [row for row in reversed(chunk) if row is not None]
-            return self._taken.pop() if self._taken else None
 
     async def _described(self, work: Work) -> None:
         """See to it that the journal holds the row's answer. Rows that are asked alike are asked once."""
@@ -175,7 +147,7 @@ class Runner:
             await self._judge(work, known)
             return
         if self.policy.limit is not None and self._begun >= self.policy.limit:
-            self._at_end = True
+            self._limited = True
             self.tally.left += 1
             return
         self._begun += 1
@@ -202,11 +174,11 @@ class Runner:
         await self._judge(work, entry)
 
     async def _entry(self, work: Work) -> Entry | None:
-        try:
-            pictures = await asyncio.to_thread(work.pictures)
-        except NotSentError as error:
-            return Entry(key=work.ask.key, ended=error.ended, reason=error.message, attempts=0, row=work.ask.id)
-        return await self.asker.entry(replace(work.ask, pictures=pictures), tokens_of(work.ask, work.sizes))
+        made = work if work.pictures is None else await asyncio.to_thread(work.ready)
+        if made.refused is not None:
+            why = made.refused
+            return Entry(key=work.ask.key, ended=why.ended, reason=why.message, attempts=0, row=work.ask.id)
+        return await self.asker.entry(made.ask, tokens_of(work.ask, work.sizes))
 
     async def _again(self, work: Work, known: Entry) -> bool:
         """Whether to ask again for what the journal holds."""

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from vlmdata.draft import words
+from vlmdata.draft.flags import Flag, find_flags
 from vlmdata.draft.table import Column
 
 NEARLY_ALL = 0.97
@@ -27,7 +28,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Roles:
-    """What each column is for. `facts` stand in the prompt below the title; `flag` may say which rows to use."""
+    """What each column is for. `facts` stand in the prompt below the title; `flags` may say which rows to use."""
 
     answers: tuple[Answer, ...]
     id: Column | None = None
@@ -35,7 +36,7 @@ class Roles:
     question: Column | None = None
     facts: tuple[Column, ...] = ()
     tags: tuple[Column, ...] = ()
-    flag: Column | None = None
+    flags: tuple[Flag, ...] = ()
 
 
 def assign(columns: Sequence[Column], *, has_photos: bool) -> Roles:
@@ -61,9 +62,7 @@ def assign(columns: Sequence[Column], *, has_photos: bool) -> Roles:
         question=question,
         facts=tuple(facts[:MAX_FACTS]),
         tags=tuple(_tags([column for column in facts if column.has_name])),
-        flag=next(
-            (column for column in columns if 2 <= column.distinct <= 4 and words.named(column.name, words.ACTIVE)), None
-        ),
+        flags=find_flags([column for column in columns if column is not question and column not in texts]),
     )
 
 

@@ -90,16 +90,46 @@ class Column:
 
     @property
     def is_flag(self) -> bool:
-        """Whether it holds a yes or a no."""
-        return 0 < self.distinct <= 2 and all(value.casefold() in YES_AND_NO for value, _ in self.most_common)
+        """Whether it holds a yes or a no, each in one word, which may be written with and without capitals."""
+        found = {value.casefold() for value, _ in self.most_common}
+        return 0 < len(found) <= 2 and self.distinct <= MOST_SPELLINGS and found <= YES | NO
 
 
-YES_AND_NO = frozenset(
+YES = frozenset(
     (
-        *("0", "1", "true", "false", "yes", "no", "y", "n", "t", "f", "on", "off", "x"),
-        *("ja", "nein", "oui", "non", "si", "sí", "wahr", "falsch", "vrai", "faux"),
+        *("1", "1.0", "true", "yes", "y", "t", "on", "x", "✓", "✔", "ja", "j", "wahr", "oui", "o", "vrai", "si", "sí"),
+        *(
+            "s",
+            "sì",
+            "vero",
+            "verdadero",
+            "verdadeiro",
+            "sim",
+            "tak",
+            "prawda",
+            "ano",
+            "áno",
+            "igen",
+            "da",
+            "да",
+            "так",
+        ),
+        *("истина", "kyllä", "kyl", "joo", "jah", "jā", "taip", "evet", "doğru", "waar", "sann", "sand", "ναι", "כן"),
+        *("نعم", "はい", "有", "是", "예", "네", "有効"),
     )
 )
+"""How a cell says yes, in the languages that catalogs are written in; small letters."""
+
+NO = frozenset(
+    (
+        *("0", "0.0", "false", "no", "n", "f", "off", "nein", "falsch", "non", "faux", "falso", "não", "nao", "nie"),
+        *("fałsz", "ne", "nem", "nu", "нет", "не", "ні", "ложь", "ei", "nej", "nei", "ikke", "nee", "onwaar", "hayır"),
+        *("hayir", "yanlış", "nē", "falskt", "falsk", "όχι", "לא", "لا", "いいえ", "無", "否", "아니요", "無効"),
+    )
+)
+"""How it says no."""
+
+MOST_SPELLINGS = 6
 
 
 def with_json_read(table: Table, nulls: Sequence[str]) -> Table:

@@ -68,6 +68,16 @@ CATEGORY = (
         "分类",
     ),
 )
+INACTIVE = (
+    *("sold", "discontinued", "deleted", "hidden", "archived", "disabled", "inactive", "unpublished"),
+    *("verkauft", "geloscht", "versteckt", "verborgen", "archiviert", "gesperrt", "inaktiv", "ausverkauft", "vendu"),
+    *("supprime", "masque", "archive", "inactif", "vendido", "oculto", "eliminado", "borrado", "inactivo", "venduto"),
+    *("nascosto", "eliminato", "inativo", "esgotado", "verkocht", "verwijderd", "sprzedan", "ukryt", "usuniet"),
+    *("zarchiwizowan", "nieaktywn", "wycofan", "solgt", "prodano", "skryt", "satildi", "продан", "скрыт", "удален"),
+    *("удалён", "архив", "売り切れ", "下架"),
+)
+"""Whether it no longer does: a no is wanted there."""
+
 ACTIVE = (
     *(
         "active",
@@ -84,9 +94,15 @@ ACTIVE = (
         "stato",
         "visible",
     ),
-    *("sichtbar", "online", "available", "availability", "verfugbar", "lieferbar", "disponible", "discontinued"),
-    *("deleted", "geloscht", "hidden", "archived"),
+    *("sichtbar", "online", "available", "availability", "verfugbar", "lieferbar", "disponible", "veroffentlicht"),
+    *("freigegeben", "aktywn", "widoczn", "dostepn", "dostępn", "opublikowan", "publie", "publicado", "pubblicato"),
+    *("visibile", "disponibile", "ativo", "visivel", "disponivel", "zichtbaar", "beschikbaar", "gepubliceerd"),
+    *("synlig", "tillganglig", "aktivni", "viditeln", "dostupn", "aktif", "gorunur", "активен", "активный", "актив"),
+    *("видимый", "виден", "доступен", "доступность", "опубликован", "статус", "公開", "状态", "在售"),
+    *INACTIVE,
 )
+"""Whether a row counts at present; endings that change with the gender are left out."""
+
 IMAGE = (
     *("image", "images", "img", "photo", "photos", "foto", "fotos", "bild", "bilder", "picture", "pictures", "pic"),
     *("imagen", "imagenes", "immagine", "immagini", "imagem", "afbeelding", "zdjecie", "obraz", "gallery", "galerie"),

@@ -16,7 +16,6 @@ from vlmdata.draft.yaml_text import (
     commented,
     flow_list,
     label,
-    literal,
     path_in_template,
     printable,
     printed,
@@ -32,7 +31,8 @@ Line = tuple[str, str]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """All that a draft says. `source` are the lines below `source:`; `roots` are relative to the recipe, with forward
-    slashes, and empty where the recipe need not name them; reasons are a few words each."""
+    slashes, and empty where the recipe need not name them; `language` is what to know of the texts', where there is
+    something; reasons are a few words each."""
 
     name: str
     path: str
@@ -45,6 +45,7 @@ class Found:
     instruction: str
     min_images: int
     where: bool
+    language: str = ""
     tidying: Sequence[Tidying] = ()
     addresses: Sequence[Addresses] = ()
     folder_split: bool = False
@@ -131,14 +132,11 @@ def _where(found: Found) -> Iterator[str]:
         condition = f"{path_in_template(answer.path)} is not none"
         comment = f"{_percent(1 - answer.filled)} of the rows have no text to learn: they are skipped, and counted"
         yield commented(f"  where: {quoted(condition)}", comment)
-    flag = roles.flag
-    if flag is not None:
-        values = " and ".join(f"{value!r} in {count:,} rows" for value, count in flag.most_common)
-        also = f"{path_in_template(answer.path)} is not none and " if found.where else ""
-        value = flag.most_common[0][0]
-        condition = f"{also}{path_in_template(flag.path)} == {literal(value) if flag.written else value}"
-        yield f"  # The column {printable(flag.name)!r} holds {printable(values)}. To use the first alone:"
-        yield f"  # where: {quoted(condition)}"
+    also = f"{path_in_template(answer.path)} is not none and " if found.where else ""
+    for flag in roles.flags:
+        first = "the first" if len(flag.used) == 1 else f"the first {len(flag.used)}"
+        yield f"  # The column {printable(flag.column.name)!r} holds {printable(flag.counted)}. To use {first} alone:"
+        yield f"  # where: {quoted(also + flag.condition)}"
 
 
 def _identity(roles: Roles) -> Iterator[str]:
@@ -232,6 +230,8 @@ def _conversations(found: Found) -> Iterator[str]:
     roles = found.roles
     if found.photos is not None and roles.question is None and roles.facts:
         yield "# What the photo shows, a colour say, can leave the prompt: without its line the model must look."
+    if found.language and roles.question is None:
+        yield f"# {found.language}"
     yield "conversations:"
     for answer in roles.answers:
         yield from _conversation(found, answer)

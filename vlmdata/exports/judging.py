@@ -123,9 +123,14 @@ def _of_images(row: Row, holds: Holds) -> Iterator[Problem]:
     if any(part.type == "image" for turn in row.messages if turn.role != "user" for part in turn.content):
         found = "an image stands in a turn that is not the user's"
         yield problem(row, "export.images", "images", found, "correct the row where it comes from")
-    odd = {image.format for image in row.images} - holds.image_formats if holds.image_formats else set()
+    for place, image in enumerate(row.images):
+        if not image.format:
+            found = f"{len(image.data):,} bytes that are no image of a known format"
+            hint = "correct the row where it comes from, or convert the image and build again"
+            yield problem(row, "export.image_format", f"images[{place}]", found, hint)
+    odd = {image.format for image in row.images} - holds.image_formats - {""} if holds.image_formats else set()
     if odd:
-        found = f"an image is {' or '.join(sorted(filter(None, odd))) or 'of an unknown format'}"
+        found = f"an image is {' or '.join(sorted(odd))}"
         expected = ", ".join(sorted(holds.image_formats))
         hint = "set images.convert in the recipe, and build again"
         yield problem(row, "export.image_format", "images", f"{found}; {reader} reads {expected}", hint)

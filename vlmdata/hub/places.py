@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 ELSEWHERE = re.compile(r"(~|/|\\|\.{1,2}[/\\]|\.\.$|[A-Za-z]:[/\\]|file:)|.*[/\\]\.\.([/\\]|$)", re.DOTALL)
@@ -25,6 +26,18 @@ def without_places(data: Any) -> Any:
     if isinstance(data, list | tuple):
         return [without_places(value) for value in data]
     return without_place(data) if isinstance(data, str) else data
+
+
+def is_place(text: str) -> bool:
+    """Whether a whole text is a path of a machine: one of Windows or of a home, or one whose first folder is here.
+
+    `/r/pics` or `/imagine a mug` are words, unless there is a folder `/r`.
+    """
+    text = text.strip()
+    if not ELSEWHERE.match(text) or "\n" in text:
+        return False
+    first = re.match(r"/[^/\s]+(?=/|$)", text)
+    return first is None or Path(first[0]).exists()
 
 
 def _is_prose(key: str, value: Any) -> bool:

@@ -91,26 +91,37 @@ class ImageFolder:
             return False
         try:
             opened = os.open(path, OPEN_NO_LINK)
-            with os.fdopen(opened, "rb", 0) as file:
-                found = os.fstat(opened)
-                if not stat.S_ISREG(found.st_mode) or found.st_size != len(into):
-                    return False
-                done = 0
-                while done < len(into) and (read := file.readinto(into[done:])):
-                    done += read
-                return done == len(into)
         except OSError:
             return False
+        try:
+            found = os.fstat(opened)
+            if not stat.S_ISREG(found.st_mode) or found.st_size != len(into):
+                return False
+            done = 0
+            while done < len(into) and (read := os.readv(opened, [into[done:]])):
+                done += read
+            return done == len(into)
+        except OSError:
+            return False
+        finally:
+            os.close(opened)
 
     def _read_opened(self, opened: int, reference: str) -> bytes:
-        with open(opened, "rb") as file:
+        """The bytes of an opened file, which is closed. A file object would give up the interpreter twice as often,
+        and each time may have to wait to get it back."""
+        try:
             found = os.fstat(opened)
             if not stat.S_ISREG(found.st_mode):
                 raise self._missing(reference)
             if found.st_size > self.byte_limit:
                 message = f"{reference!r} is {found.st_size:,} bytes, at most {self.byte_limit:,} are read"
                 raise ImageReferenceError("images.too_large", message, "make it smaller, or raise images.byte_limit")
-            return file.read(found.st_size)
+            data = os.read(opened, found.st_size)
+            while len(data) < found.st_size and (more := os.read(opened, found.st_size - len(data))):
+                data += more
+            return data
+        finally:
+            os.close(opened)
 
     def _missing(self, reference: str) -> ImageReferenceError:
         found = "is a folder" if os.path.isdir(f"{self._start}/{reference}") else "does not exist"  # noqa: PTH112

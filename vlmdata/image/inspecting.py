@@ -16,6 +16,7 @@ from PIL import Image
 
 from vlmdata.image.endings import has_more, refuse_changed_png
 from vlmdata.image.jpeg_segments import has_plain_header
+from vlmdata.image.places import may_tell_place, tells_place
 from vlmdata.image.traits import OF_PIXELS, Trait, has_position, is_blank, is_flat, is_see_through, traits_of
 from vlmdata.pixels import (
     PIXEL_LIMIT,
@@ -113,6 +114,7 @@ def examine(
     info = ImageInfo(sha256=sha256, width=looked.width, height=looked.height, format=looked.format, dhash=looked.dhash)
     traits = looked.traits if verify == "full" else looked.traits - OF_PIXELS
     traits |= {"trailing"} if has_more(data) else frozenset()
+    traits |= {"gps"} if "gps" not in traits and may_tell_place(data) and tells_place(data) else frozenset()
     return Examined(Inspected(info=info, size=len(data), xxh3=fingerprint(data)), traits)
 
 
@@ -186,7 +188,8 @@ def _decode_grey(data: bytes, factor: int) -> Image.Image:
     smallest = 1 if factor > 1 else 0
     options = {"min_height": smallest, "min_width": smallest, "min_factor": factor, "strict": True}
     grey: Any = simplejpeg.decode_jpeg(data, colorspace="GRAY", fastdct=True, fastupsample=True, **options)
-    return Image.fromarray(np.ascontiguousarray(grey[..., 0]))
+    height, width, _ = grey.shape
+    return Image.frombuffer("L", (width, height), grey, "raw", "L", 0, 1)
 
 
 def _look_with_pillow(data: bytes, verify: Verify, pixel_limit: int) -> _Looked:

@@ -12,6 +12,7 @@ from PIL import Image
 from vlmdata.image import jpeg_segments, png_chunks, webp_chunks
 from vlmdata.image.exif import OddMetadataError
 from vlmdata.image.inspecting import JPEG_START
+from vlmdata.image.places import tells_place
 from vlmdata.image.traits import has_position
 from vlmdata.pixels import ORIENTATION_TAG, open_image, orientation, pillow_errors
 
@@ -40,11 +41,11 @@ def stripped(data: bytes, wanted: Wanted, *, pixel_limit: int) -> bytes:
 class _State:
     """What must stay as it is, and what must go."""
 
-    def __init__(self, image: Image.Image, exif: Image.Exif) -> None:
+    def __init__(self, image: Image.Image, exif: Image.Exif, data: bytes) -> None:
         self.format = image.format
         self.size = (image.mode, image.size)
         self.turn = orientation(image)
-        self.position = has_position(image)
+        self.position = has_position(image) or tells_place(data)
         self.any = bool(_tags(image, exif)) or "xmp" in image.info
 
 
@@ -59,7 +60,7 @@ def _state(data: bytes, pixel_limit: int) -> _State:
     with pillow_errors(len(data)):
         if image.format == "PNG":
             image.load()
-        return _State(image, image.getexif())
+        return _State(image, image.getexif(), data)
 
 
 def _edited(data: bytes, wanted: Wanted, before: _State) -> bytes:

@@ -67,7 +67,7 @@ def _may_hold_position(name: bytes, content: bytes) -> bool:
     elif name == b"iTXt" and rest[:1] == b"\1":
         *_, packed = rest[2:].split(b"\0", 2)
         rest = _inflated(packed)
-    return b"GPS" in keyword or b"GPS" in rest
+    return b"GPS" in keyword or b"GPS" in rest.replace(b"\0", b"")
 
 
 def _inflated(packed: bytes) -> bytes:

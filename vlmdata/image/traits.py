@@ -12,6 +12,7 @@ from vlmdata.pixels import DAMAGE, has_alpha
 Trait = Literal["cmyk", "sixteen_bit", "alpha", "animated", "heic", "gps", "turned", "blank", "trailing"]
 GPS_TAG = 0x8825
 GPS_COORDINATES = (1, 2, 3, 4)
+RAW_XMP = "Raw profile type xmp"
 XMP_POSITION = (b"GPSLatitude", b"GPSLongitude", b"GPSPosition", b"GPSDest")
 
 WORDS: dict[Trait, tuple[str, str]] = {
@@ -83,13 +84,15 @@ def has_position(image: Image.Image) -> bool:
 
     To be called within `pillow_errors`.
     """
-    if GPS_TAG in image.getexif() and _has_coordinates(image.getexif()):
+    if coordinates_in(image.getexif()):
         return True
     return any(word in packet for packet in _xmp_packets(image) for word in XMP_POSITION)
 
 
-def _has_coordinates(exif: Image.Exif) -> bool:
+def coordinates_in(exif: Image.Exif) -> bool:
     """Whether the GPS folder holds coordinates; one that Pillow can't read may hold some that others can."""
+    if GPS_TAG not in exif:
+        return False
     try:
         return any(tag in exif.get_ifd(GPS_TAG) for tag in GPS_COORDINATES)
     except (*DAMAGE, OSError):
@@ -97,11 +100,20 @@ def _has_coordinates(exif: Image.Exif) -> bool:
 
 
 def _xmp_packets(image: Image.Image) -> Iterator[bytes]:
-    """XMP as Pillow finds it, under a name for each format."""
-    for name in ("xmp", "XML:com.adobe.xmp", "Raw profile type xmp"):
+    """XMP as Pillow finds it, under a name for each format; of UTF-16 and UTF-32 the letters alone."""
+    for name in ("xmp", "XML:com.adobe.xmp", RAW_XMP):
         packet = image.info.get(name)
         if isinstance(packet, str | bytes):
-            yield packet.encode("utf-8", "replace") if isinstance(packet, str) else packet
+            found = packet.encode("utf-8", "replace") if isinstance(packet, str) else packet
+            yield (_from_hexadecimal(found) if name == RAW_XMP else found).replace(b"\0", b"")
+
+
+def _from_hexadecimal(text: bytes) -> bytes:
+    """What ImageMagick wrote as a name, a length and hexadecimal digits; the text itself where it is none of that."""
+    try:
+        return bytes.fromhex(b"".join(text.split()[2:]).decode("ascii"))
+    except ValueError:
+        return text
 
 
 def is_see_through(image: Image.Image) -> bool:

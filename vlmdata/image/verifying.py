@@ -42,7 +42,7 @@ RULES: dict[FaultKind, str] = {
     "corrupt": "images.corrupt",
 }
 
-TURN_SECONDS = 0.0005
+TURN_SECONDS = 0.0001
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +205,7 @@ Submit = Callable[[Sequence[ImageReference]], Future[list[Verified]]]
 
 @contextmanager
 def quick_turns() -> Iterator[None]:
-    """Let threads take turns at the interpreter ten times as often as they would.
+    """Let threads take turns at the interpreter fifty times as often as they would.
 
     A thread that decodes needs the interpreter for moments between its calls. With the usual turns of 5 ms it waits
     as long as a whole picture takes, whenever the thread that converts rows is busy.

@@ -32,7 +32,7 @@ def stripped(data: bytes, turn: int, *, everything: bool, position: bool) -> byt
         if name == b"EXIF":
             if not everything:
                 kept.append((name, without_position(content)))
-        elif name != b"XMP " or not (everything or b"GPS" in content):
+        elif name != b"XMP " or not (everything or b"GPS" in content.replace(b"\0", b"")):
             kept.append((name, content))
     if turn != 1 and not any(name == b"EXIF" for name, _ in kept):
         kept.append((b"EXIF", orientation_alone(turn)))

@@ -105,6 +105,8 @@ def terminal_text(report: Mapping[str, Any], out: str, *, problems: Sequence[Pro
     lines += _rule_lines("rejected", ledger["rejected_by_rule"], label)
     lines += _rule_lines("warnings", ledger["warned_by_rule"], label)
     lines += _rule_lines("changed", ledger["changed"], label)
+    if keys := left_out_keys(report):
+        lines.append(f"{'  left out':<{label}} {keys}; a recipe keeps a row's own keys under fields or tags")
     lines += [f"  {problem}" for problem in problems]
     if report["published"]:
         lines.append(f'-> {out}    open it with datasets.load_from_disk("{out}"); look at {out}/report.html')
@@ -134,6 +136,17 @@ def changed_words(changed: Mapping[str, int]) -> str:
     if not done:
         return "their bytes as they were"
     return f"their bytes as they were but for {', '.join(done)}"
+
+
+LEFT_OUT = "import.left_out"
+MOST_KEYS = 12
+
+
+def left_out_keys(report: Mapping[str, Any]) -> str:
+    """The keys of others' conversations that a dataset has no place for, as far as samples show them."""
+    keys = list(dict.fromkeys(change["field"] for change in report["changes"] if change["rule"] == LEFT_OUT))
+    more = f" … {len(keys) - MOST_KEYS} more" if len(keys) > MOST_KEYS else ""
+    return f"{', '.join(map(repr, keys[:MOST_KEYS]))}{more}"
 
 
 def _rule_lines(title: str, counts: dict[str, int], label: int) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from vlmdata.page import coded, plural, section, shortened, size_words, table, text
 from vlmdata.page.charts import Chart, histogram, scatter, share_bar
+from vlmdata.reports.build_report import LEFT_OUT, left_out_keys
 from vlmdata.reports.html_counts import Distribution, TagValues
 from vlmdata.reports.html_rejected import problem_html
 from vlmdata.reports.html_statistics import Statistics
@@ -265,6 +266,8 @@ def changes_section(report: Mapping[str, Any]) -> str:
     for change in report["changes"]:
         arrow = f"{shortened(change['before'], 80)!r} → {shortened(change['after'], 80)!r}"
         samples.setdefault(change["rule"], f"{change['field']}: {arrow}")
+    if keys := left_out_keys(report):
+        samples[LEFT_OUT] = f"of {keys}; {samples[LEFT_OUT]}"
     rows = [
         [f"<code>{text(rule)}</code>", f'<span dir="auto">{text(samples.get(rule, ""))}</span>', f"{count:,}"]
         for rule, count in list(changed.items())[:MOST_RULES]

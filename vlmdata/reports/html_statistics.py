@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -169,16 +170,16 @@ def statistics(files: Iterable[DataFile], ids: Collection[str] = (), images: Col
     files = list(files)
     splits = dict.fromkeys((file.split for file in files), 0)
     made = Statistics(splits=splits, wanted=frozenset(ids), wanted_images=frozenset(images))
-    for file in files:
-        for rows in _slices(file):
-            made.add(file.split, rows)
+    for split, of_split in groupby(files, lambda file: file.split):
+        for rows in _slices(of_split):
+            made.add(split, rows)
     return made
 
 
-def _slices(file: DataFile) -> Iterator[pa.Table]:
+def _slices(files: Iterable[DataFile]) -> Iterator[pa.Table]:
     held: list[pa.RecordBatch] = []
     rows = size = 0
-    for batch in file.batches():
+    for batch in (batch for file in files for batch in file.batches()):
         light = _light(batch)
         held.append(light)
         rows += light.num_rows

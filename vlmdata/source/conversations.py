@@ -42,7 +42,7 @@ BESIDE = (
 """Files beside a dataset's data that describe it."""
 
 SPLIT_FILE = re.compile(
-    r"(?P<split>.+)-\d{5,6}(?:-of-\d{5,6})?\.\w+|(?P<usual>train|training|val|valid|validation|dev|test|eval)\.\w+"
+    r"(?P<split>.+?)-\d{5,6}(?:-of-\d{5,6})?\.\w+|(?P<usual>train|training|val|valid|validation|dev|test|eval)\.\w+"
 )
 """A file as datasets, WebDataset and the Hub name those of a split."""
 

@@ -24,6 +24,11 @@ ReadOriginal = Callable[[StoredImage, memoryview], None]
 """Puts the bytes of an image of the index, checked to be what was verified, into their place of `size` bytes."""
 
 INFO = ("sha256", "width", "height", "format", "dhash")
+PLACE = ["reference", "size", "xxh3", "file", "offset", "stored"]
+"""What must be known of an image to read it again."""
+
+WRITTEN_AT_ONCE = 1 << 20
+"""So many bytes are still in the processor's cache when they have been hashed and are written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +73,13 @@ class Hashed(io.RawIOBase):
 
     def write(self, data: Any) -> int:
         """Write all of the bytes. Raises OSError where the disk does not take them."""
-        left = memoryview(data).cast("B")
-        self.digest.update(left)
-        self.size += len(left)
-        while left:
-            left = left[self._file.write(left) :]
+        whole = memoryview(data).cast("B")
+        for start in range(0, len(whole), WRITTEN_AT_ONCE):
+            left = whole[start : start + WRITTEN_AT_ONCE]
+            self.digest.update(left)
+            while left:
+                left = left[self._file.write(left) :]
+        self.size += len(whole)
         return len(data)
 
 
@@ -89,42 +96,43 @@ def record_batch(index: Index, rows: Sequence[int], read: ReadOriginal, schema: 
     """Rows of the index as records of the contract, with their images' bytes."""
     taken = index.conversations.rows(rows)
     numbers = taken.column("image_numbers")
-    flat = numbers.flatten().to_pylist()
-    unique = sorted(set(flat))
-    known = dict(zip(unique, index.images.rows(unique).to_pylist(), strict=True))
-    images = [known[number] for number in flat]
+    images = _stored(index, numbers.flatten())
     columns = []
     for column in schema:
         if column.name == "images":
             columns.append(_images(numbers, images, read, column.type))
         elif column.name == "image_info":
-            infos = [{key: image[key] for key in INFO} for image in images]
-            info = pa.array(infos, column.type.value_type)
+            info = pa.StructArray.from_arrays(
+                [images.column(name) for name in INFO], fields=list(column.type.value_type)
+            )
             columns.append(pa.ListArray.from_arrays(_offsets(numbers), info, type=column.type))
         else:
             columns.append(taken.column(column.name))
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _images(
-    numbers: pa.ListArray, images: Sequence[StoredImage], read: ReadOriginal, kind: pa.DataType
-) -> pa.ListArray:
-    offsets = np.concatenate([[0], np.cumsum([image["size"] for image in images])]).astype(np.int32)
+def _stored(index: Index, numbers: pa.Array) -> pa.RecordBatch:
+    """The index's row of each image, in the order of the numbers; one that stands there often is looked up once."""
+    unique, place = np.unique(numbers.to_numpy(zero_copy_only=False), return_inverse=True)
+    return index.images.rows(unique.tolist()).take(pa.array(place.astype(np.int64)))
+
+
+def _images(numbers: pa.ListArray, images: pa.RecordBatch, read: ReadOriginal, kind: pa.DataType) -> pa.ListArray:
+    offsets = np.concatenate([[0], np.cumsum(images.column("size").to_numpy())]).astype(np.int32)
     held = pa.allocate_buffer(int(offsets[-1]))
     view = memoryview(held).cast("B")
-    for image, start, end in zip(images, offsets, offsets[1:], strict=False):
+    ends = offsets.tolist()
+    for image, start, end in zip(images.select(PLACE).to_pylist(), ends, ends[1:], strict=False):
         read(image, view[start:end])
-    data = pa.Array.from_buffers(pa.binary(), len(images), [None, pa.py_buffer(offsets), held])
-    names = pa.array([image["name"] for image in images], pa.string())
-    structs = pa.StructArray.from_arrays([data, names], fields=list(kind.value_type))
+    data = pa.Array.from_buffers(pa.binary(), images.num_rows, [None, pa.py_buffer(offsets), held])
+    structs = pa.StructArray.from_arrays([data, images.column("name")], fields=list(kind.value_type))
     return pa.ListArray.from_arrays(_offsets(numbers), structs, type=kind)
 
 
 def _offsets(lists: pa.ListArray) -> pa.Array:
     """Offsets from 0, whatever slice the array is."""
-    offsets = lists.offsets
-    first = offsets[0].as_py() if len(offsets) else 0
-    return pa.array([offset - first for offset in offsets.to_pylist()], pa.int32())
+    offsets = lists.offsets.to_numpy()
+    return pa.array(offsets - offsets[:1], pa.int32())
 
 
 def write_split_metadata(folder: Path, split: str, files: Sequence[WrittenFile]) -> None:

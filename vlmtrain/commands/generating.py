@@ -157,6 +157,8 @@ def bulk_lines(result: BulkResult) -> Iterator[str]:
     for name, found in (("rejected", counts.rejected_by_rule), ("skipped", counts.skipped), ("warned", result.warned)):
         if found:
             yield f"{name:12}" + ", ".join(f"{rule} {number:,}" for rule, number in sorted(found.items()))
+    if result.left_out:
+        yield f"condition   the recipe's, without `{result.left_out}`, which is of the answer (--where puts it back)"
     if result.rejected is not None:
         yield f"-> {shown_path(result.rejected)}"
     yield f"-> {shown_path(result.path)}"
@@ -170,6 +172,7 @@ def as_data(result: BulkResult) -> dict[str, Any]:
         "asked": result.asked,
         **result.counts.as_dict(),
         "warned": dict(result.warned),
+        "condition_left_out": result.left_out,
         "refusal": result.refusal,
         "resumed_after": result.resumed_after,
         "seconds": result.seconds,

@@ -12,7 +12,7 @@ from vlmtrain.page.colours import kind_of
 from vlmtrain.page.lanes import Dot, key, lane, scale_of
 from vlmtrain.score_words import around, field_of, figure, score_words
 from vlmtrain.verdict import Finding, called, changed_places, headline, main_candidate, main_comparison
-from vlmtrain.verdict_images import ORDER, TAMPERED, UNTOLD, control_finding, evidence, falls
+from vlmtrain.verdict_images import ORDER, TAMPERED, UNTOLD, control_finding, evidence, falls, of_rows
 
 if TYPE_CHECKING:
     from vlmtrain.comparing import Change, Comparison
@@ -115,4 +115,5 @@ def _looks(result: EvalResult) -> str:
     fallen = sorted(falls(seen), key=lambda score: seen[score].delta)
     shown = list(dict.fromkeys([*fallen, *seen]))[:MOST_DRAWN]
     moved = (_moved(field_of(score) or score_words(score), score, seen[score], "down") for score in shown)
-    return "".join(moved) + key([("k0", "with its own photos"), ("down", TAMPERED.get(told[0].name, told[0].name))])
+    own_photos = f"with its own photos{of_rows(told[0])}"
+    return "".join(moved) + key([("k0", own_photos), ("down", TAMPERED.get(told[0].name, told[0].name))])

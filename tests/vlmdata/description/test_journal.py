@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -99,6 +102,23 @@ def test_a_file_that_is_no_journal_is_left_alone(tmp_path: Path, content: bytes)
     with pytest.raises(JournalError, match=r"is no journal of descriptions"), open_journal(path):
         pass
     assert path.read_bytes() == content
+
+
+def test_whoever_finds_a_journal_taken_is_told_which_process_has_it(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    lock = tmp_path / "journal.jsonl.lock"
+    with open_journal(path):
+        with pytest.raises(JournalError, match=rf"into it \(process {os.getpid()}\); wait"), open_journal(path):
+            pass
+        with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+            pass
+        lock.write_text(str(ended.pid))
+        with pytest.raises(JournalError, match=rf"\(process {ended.pid}, which runs on another"), open_journal(path):
+            pass
+        for odd in ("", "-1", "x", "9" * 40):
+            lock.write_text(odd)
+            with pytest.raises(JournalError, match="another process is writing"), open_journal(path):
+                pass
 
 
 def test_two_processes_do_not_write_into_one_journal(tmp_path: Path) -> None:

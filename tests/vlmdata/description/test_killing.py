@@ -133,7 +133,7 @@ def test_a_run_that_is_under_way_keeps_a_second_one_out(catalog: Catalog) -> Non
         process.kill()
         process.communicate()
         assert other.returncode == 2
-        assert "another process is writing descriptions into it" in err
+        assert f"another process is writing descriptions into it (process {process.pid})" in " ".join(err.split())
 
 
 def test_the_command_speaks_to_a_person_and_to_a_program(catalog: Catalog) -> None:

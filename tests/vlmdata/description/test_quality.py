@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from tests.vlmdata.description.catalog import Catalog
 from vlmdata.check_settings import CheckSettings
 from vlmdata.describe_basis import rules_of_texts
+from vlmdata.describe_estimate import estimate_descriptions
 from vlmdata.describe_settings import DescribeConfig
+from vlmdata.description import quality
 from vlmdata.description.answers import Judge, Verdict
 from vlmdata.description.journal import Entry
 from vlmdata.description.quality import Quality
-from vlmdata.errors import ConfigError
+from vlmdata.errors import ConfigError, MissingPackageError
 
 GERMAN = "Ein bequemer Stuhl aus massiver Eiche mit vier Beinen und einer hohen Lehne für den Esstisch."
 ENGLISH = "A comfortable chair of solid oak with four legs and a high back for the dining table."
@@ -96,3 +100,17 @@ def test_an_answer_of_a_schema_is_what_the_template_makes_of_it() -> None:
         judged('{"text": "A chair of solid oak."}', schema=schema, answer="{{ answer.text.first | round }}")
     ) == ["describe.answer"]
     assert rules(judged('{"text": "  "}', schema=schema, answer="{{ answer.text }}")) == ["describe.empty"]
+
+
+def test_a_dry_run_says_what_the_run_would_miss_to_tell_a_language(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog.write(1)
+    with pytest.raises(ConfigError, match="the detector does not know 'xx'"):
+        estimate_descriptions(catalog.recipe(language="xx"))
+    quality._detector.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "py3langid.langid", None)
+        with pytest.raises(MissingPackageError, match=r"pip install 'vlmdata\[language\]'"):
+            estimate_descriptions(catalog.recipe(language="de"))
+    assert estimate_descriptions(catalog.recipe(language="de")).to_ask == 1

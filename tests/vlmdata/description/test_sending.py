@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from PIL import Image
 
 import vlmdata
 import vlmdata.errors
+import vlmdata.image.folder
 import vlmdata.image.verifying
-from tests.vlmdata.description.catalog import Catalog, described, photo
+from tests.vlmdata.description.catalog import RECIPE, Catalog, described, photo
 from tests.vlmdata.description.servers.gemini import GeminiServer
 from tests.vlmdata.description.servers.openai import OpenAIServer
 from tests.vlmdata.description.servers.script import Act, Script
@@ -98,9 +100,29 @@ def test_a_photo_that_breaks_between_two_looks_rejects_its_row(
         return taken(self, reference)[:60] if reference == "0-0.png" else taken(self, reference)  # type: ignore[arg-type]
 
     monkeypatch.setattr("vlmdata.image.verifying.Reader.read", read)
+    changed = {"images": {**RECIPE["images"], "metadata": "strip_location"}}  # such a photo is read once more
     with GeminiServer() as server:
-        result = described(catalog.recipe(pictures={"max_pixels": 100}), server)
+        result = described(catalog.recipe(pictures={"max_pixels": 100}, beside=changed), server)
     assert (result.tally.described, result.tally.rejected) == (1, {"describe.picture": 1})
+
+
+@pytest.mark.parametrize("most", [0, 100])
+def test_what_is_sent_are_the_bytes_that_were_verified_since_a_photo_is_read_once(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    catalog.write(3)
+    opened: Counter[str] = Counter()
+    taken = vlmdata.image.folder.ImageFolder.read
+
+    def read(self: vlmdata.image.folder.ImageFolder, reference: str) -> bytes:
+        opened[reference] += 1
+        return taken(self, reference)
+
+    monkeypatch.setattr("vlmdata.image.folder.ImageFolder.read", read)
+    with GeminiServer() as server:
+        assert described(catalog.recipe(pictures={"max_pixels": most}), server).tally.described == 3
+        assert described(catalog.recipe(pictures={"max_pixels": most}), server).tally.known == 3
+    assert opened == {f"{number}-0.png": 2 for number in range(3)}  # each run has read each photo once
 
 
 ACTS: list[Act] = [

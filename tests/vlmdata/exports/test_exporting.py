@@ -121,6 +121,16 @@ def test_a_row_that_a_format_cannot_hold_is_listed_with_the_reason(rule: str, tm
     assert entry["problems"][0]["hint"] and rule in rulebook()
 
 
+@pytest.mark.parametrize("data", [b"", b"no image at all"])
+@pytest.mark.parametrize("name", ["llava", "trl", "webdataset", "openai"])
+def test_an_image_without_a_picture_is_not_exported_in_silence(name: str, data: bytes, tmp_path: Path) -> None:
+    row = {**asked("empty"), "images": [{"bytes": data, "path": "a.png"}]}
+    done = vlmdata.export(write_dataset(tmp_path / "dataset", train=[asked("fine"), row]), name, tmp_path / "out")
+    assert dict(done.reasons) == {"export.image_format": 1}
+    assert f"{len(data)} bytes that are no image" in done.problems[0].message
+    assert not list((tmp_path / "out").rglob("*.bin"))
+
+
 def test_every_reason_of_the_rulebook_is_tried() -> None:
     assert set(REFUSED) == {rule for rule in rulebook() if rule.startswith("export.")}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ from vlmdata.convert.formats.unsupported import DROPPABLE, HELD, Kind
 from vlmdata.record import Change, ImageReference, Message, Part, Role
 
 IMAGE = Part(type="image")
+IMAGE_FILE = re.compile(r"\.(?:jpe?g|png|webp|gif|tiff?|bmp|heic|avif)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,11 @@ class Draft:
         """Give the row's images to their places, in order. `place` says in words what marks one."""
         if self.places != len(images):
             message = f"{counted(self.places, place)}, but {counted(len(images), 'image')}"
-            self.fault("messages.images", "images", message, f"each image needs one {place}, in the same order")
+            hint = f"each image needs one {place}, in the same order"
+            named = next((key for key, value in self.unread() if _names_images(value)), None)
+            if named is not None and not images:
+                hint = f"{named!r} seems to name them: source.map {{images: {named}}} (--map images={named})"
+            self.fault("messages.images", "images", message, hint)
             return
         waiting = iter(images)
         for turn in self.turns:
@@ -169,6 +175,12 @@ class Draft:
 
 def _image_between(before: Turn, after: Turn) -> bool:
     return bool(before.parts and after.parts) and IMAGE in (before.parts[-1], after.parts[0])
+
+
+def _names_images(value: Any) -> bool:
+    """Whether a value is the path of an image file, or a list of such."""
+    entries = value if isinstance(value, list | tuple) else [value]
+    return all(isinstance(entry, str) and IMAGE_FILE.search(entry) for entry in entries)
 
 
 def is_empty(value: Any) -> bool:
