@@ -27,6 +27,7 @@ TOOLS = (
     "markdown-it-py",
     "scikit-learn",
     "numpy",
+    "webdataset",
 )
 OF_THE_SOURCE = ("test_layers", "test_portability", "test_packaging", "fuzzing")
 """Tests that read the code as files of the checkout."""
