@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,43 @@ def test_killed_at_random_moments_the_dataset_is_that_of_an_unbroken_run(
         described(recipe, server)
     assert catalog.texts() == texts
     assert bytes_of(vlmdata.build(recipe, tmp_path / "whole").path) == bytes_of(broken.path)
+
+
+def until_killed(command: list[str], server: GeminiServer, reached: Callable[[], bool]) -> int | None:
+    """Run a command and kill it where something is reached; its exit code, None where it was killed."""
+    process = subprocess.Popen(command, env=environment(server), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while process.poll() is None and not reached():
+        time.sleep(0.001)
+    ended = process.poll()
+    process.kill()
+    process.communicate()
+    return ended
+
+
+@pytest.mark.long
+def test_a_build_that_describes_goes_on_wherever_it_was_killed(catalog: Catalog, tmp_path: Path) -> None:
+    """Three times while it asks, three times in the scan; the bytes are those of a build that nobody disturbed."""
+    rows, concurrency, chance = 90, 4, random.Random(5)
+    catalog.write(rows)
+    recipe = catalog.recipe(limits={"concurrency": concurrency}, prices=PRICES)
+    out, scanned = tmp_path / "broken", tmp_path / ".broken.building.index"
+    build = [sys.executable, "-m", "vlmdata", "build", str(catalog.folder / "recipe.yaml"), "--out", str(out)]
+    with GeminiServer() as server:
+        for _ in range(3):
+            goal = server.number + chance.randrange(1, 14)
+            assert until_killed(build, server, lambda goal=goal: server.number >= goal) is None  # type: ignore[misc]
+            assert not out.exists()
+        moments = (scanned.exists, lambda: any(scanned.glob("*")), lambda: len([*scanned.glob("*")]) > 1)
+        assert [until_killed(build, server, moment) for moment in moments][:2] == [None, None]
+        if not out.exists():
+            assert until_killed(build, server, lambda: False) == 0
+        twice = sum(times - 1 for times in server.paid.values())
+        assert twice <= 3 * concurrency, "only what was on its way at a kill may be paid for again"
+        assert len(server.paid) == len(catalog.texts()) == rows
+    catalog.journal.unlink()
+    with GeminiServer() as server:
+        described(recipe, server)
+    assert bytes_of(vlmdata.build(recipe, tmp_path / "whole").path) == bytes_of(out)
 
 
 @pytest.mark.long
