@@ -81,6 +81,8 @@ def _name(line: bytes) -> tuple[tuple[str, str] | None, str]:
     """What a line answers, and what is wrong with it."""
     try:
         body: Any = json.loads(line)
+    except RecursionError:
+        return None, 'JSON that is nested too deeply; expected {"id": ..., "text": ...}'
     except ValueError:
         return None, 'no JSON; expected {"id": ..., "text": ...}'
     if not isinstance(body, dict):

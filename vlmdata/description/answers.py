@@ -116,11 +116,14 @@ class Judge:
             return "holds a noncharacter (U+FDD0 or U+FDD1)" if holds_marks(text) else ""
         try:
             parsed = json.loads(text)
-        except ValueError as error:
+            wrong = next(Draft202012Validator(self.config.schema).iter_errors(parsed), None)
+            marked = holds_marks(parsed)
+        except json.JSONDecodeError as error:
             return f"is no JSON ({error})"
-        wrong = next(Draft202012Validator(self.config.schema).iter_errors(parsed), None)
+        except (ValueError, RecursionError):
+            return "is no JSON that can be read: it is nested too deeply, or holds a number of thousands of digits"
         if wrong is None:
-            return "holds a noncharacter (U+FDD0 or U+FDD1)" if holds_marks(parsed) else ""
+            return "holds a noncharacter (U+FDD0 or U+FDD1)" if marked else ""
         where = ".".join(map(str, wrong.absolute_path))
         return f"does not follow the schema{f' at {where}' if where else ''} ({_short(wrong.message)})"
 

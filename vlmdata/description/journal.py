@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from threading import Lock
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, get_args
 
 from filelock import FileLock, Timeout
 
@@ -29,6 +29,9 @@ Ended = Literal[
     "stop", "length", "blocked", "empty", "server", "timeout", "connection", "invalid", "location", "picture"
 ]
 """How an ask ended: as the provider says, with a fault, or before anything was sent."""
+
+TEXTS = ("text", "reason", "model", "row", "time")
+"""What an entry holds as text, where it holds it."""
 
 
 class JournalError(VlmError):
@@ -109,8 +112,10 @@ def entry_from(line: bytes) -> Line:
         said["cost"] = Decimal(said["cost"])
         entry = Entry(**{**said, "usage": Usage(**said["usage"])})
         bytes.fromhex(entry.key)
-    except (KeyError, TypeError, ArithmeticError, AttributeError) as error:
+    except (KeyError, TypeError, ArithmeticError, AttributeError, RecursionError) as error:
         raise ValueError(f"no entry of a journal: {error}") from None
+    if entry.ended not in get_args(Ended) or not all(isinstance(getattr(entry, name), str) for name in TEXTS):
+        raise ValueError("no entry of a journal: it ended in a way that is none, or a text of it is no text")
     return entry
 
 

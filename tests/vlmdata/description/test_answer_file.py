@@ -62,6 +62,7 @@ def test_all_mistakes_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
         '{"id": "c", "text": 5}',
         '{"id": "a", "text": "Again."}',
         '{"id": ["x"], "text": "Whose?"}',
+        '{"id": ' + "[" * 5_000,
     ]
     with pytest.raises(ConfigError) as caught:
         open_provider(settings(tmp_path, *lines))
@@ -74,6 +75,7 @@ def test_all_mistakes_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
         'answers.jsonl:6: "text" is missing, or no text',
         "answers.jsonl:7: id 'a' has an answer already, in an earlier line",
         'answers.jsonl:8: neither "id" nor "key" says which row this answers',
+        'answers.jsonl:9: JSON that is nested too deeply; expected {"id": ..., "text": ...}',
     ]
 
 

@@ -95,6 +95,20 @@ def test_a_damaged_line_in_the_middle_takes_no_other_with_it(tmp_path: Path) -> 
         assert (journal.get(KEY), journal.get(other.key), journal.damaged) == (ENTRY, other, 1)
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [b'"ended":"nobody knows"', b'"ended":["stop"]', b'"ended":"stop","text":5', b'"ended":' + b"[" * 5_000],
+    ids=["another end", "a list", "no text", "too deep"],
+)
+def test_an_entry_of_which_a_value_is_no_such_value_is_damaged(tmp_path: Path, damage: bytes) -> None:
+    path = tmp_path / "journal.jsonl"
+    line = line_of(replace(ENTRY, text=""))
+    assert line.count(b'"ended":"stop"') == 1
+    path.write_bytes(HEADER + line.replace(b'"ended":"stop"', damage))
+    with open_journal(path) as journal:
+        assert (len(journal), journal.damaged) == (0, 1)
+
+
 @pytest.mark.parametrize("content", [b"sku,title\n1,2\n", b'{"id": "a"}\n', b"x", b"x" * len(HEADER)])
 def test_a_file_that_is_no_journal_is_left_alone(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "products.csv"

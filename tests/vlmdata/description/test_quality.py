@@ -96,6 +96,8 @@ def test_an_answer_of_a_schema_is_what_the_template_makes_of_it() -> None:
     )
     assert rules(judged('{"text": "A chair of solid', **said)) == ["describe.json"]
     assert rules(judged('{"txt": "A chair of solid oak."}', **said)) == ["describe.json"]
+    assert rules(judged('{"text": ' + "[" * 5_000, **said)) == ["describe.json"]
+    assert rules(judged('{"text": ' + "9" * 5_000 + "}", **said)) == ["describe.json"]
     assert rules(
         judged('{"text": "A chair of solid oak."}', schema=schema, answer="{{ answer.text.first | round }}")
     ) == ["describe.answer"]
