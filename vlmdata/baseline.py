@@ -45,7 +45,7 @@ class Baseline:
                 raise ConfigError(f"{path}: a baseline of version {data['baseline']!r}, expected {VERSION}")
         except FileNotFoundError:
             raise ConfigError(f"{path}: there is no such file; --write-baseline {path} makes it") from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             message = f"{path}: is no baseline: {error!r}; resolve a conflict, or write it anew with --write-baseline"
             raise ConfigError(message) from None
         left: Counter[Key] = Counter()

@@ -96,7 +96,7 @@ def _refuse_name(path: Path, name: Any) -> None:
 def _json(path: Path) -> dict[str, Any]:
     try:
         loaded = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ContractError(f"{path}: can't be read: {error}") from None
     if not isinstance(loaded, dict):
         raise ContractError(f"{path}: keys and values were expected")

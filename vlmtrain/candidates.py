@@ -113,7 +113,7 @@ def _adapter(name: str, path: Path, config: RunConfig | None) -> CandidateSpec |
         return f"{path}: an adapter needs a base; name the run that it belongs to"
     try:
         base = json.loads((path / "adapter_config.json").read_text(encoding="utf-8")).get("base_model_name_or_path")
-    except (ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         return f"{path}/adapter_config.json: can't be read ({error})"
     if base and not _same_base(str(base), config.model.base):
         return f"{path}: was trained on {base}, and the run's base is {config.model.base}; name its run instead"

@@ -56,7 +56,7 @@ def dataset_fingerprint(path: Path) -> str:
     try:
         manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
         return cast(str, manifest["fingerprint"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise ContractError(
             f"{path}: no manifest.json with a fingerprint ({reason}); build it with `vlmdata build`"
@@ -67,6 +67,6 @@ def recipe_of(path: Path) -> dict[str, Any]:
     """The recipe that a dataset's manifest keeps, as plain data; empty where it keeps none."""
     try:
         found = json.loads((path / "manifest.json").read_text(encoding="utf-8")).get("recipe")
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         found = None
     return found if isinstance(found, dict) else {}

@@ -68,7 +68,7 @@ def _answer(line: str) -> Answer | str:
     """An answer, or what is wrong with its line."""
     try:
         read = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return f"is not JSON ({error})"
     if not isinstance(read, dict) or "id" not in read:
         return "expected an object with `id` and `text`"

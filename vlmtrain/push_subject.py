@@ -90,7 +90,7 @@ def read_json(file: Path) -> dict[str, Any]:
     """A JSON file of keys and values. Raises RunError."""
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{file}: can't be read: {error}") from None
     if not isinstance(found, dict):
         raise RunError(f"{file}: keys and values were expected")

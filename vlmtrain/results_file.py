@@ -109,7 +109,7 @@ def read_data(path: Path) -> tuple[dict[str, Any], Path]:
         if place.is_file():
             try:
                 data = json.loads(place.read_text(encoding="utf-8"))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise RunError(f"{place}: is not JSON ({error})") from None
             if not isinstance(data, dict) or data.get("contract") != CONTRACT:
                 raise RunError(f"{place}: is no result of `vlmtrain eval` (it has no contract {CONTRACT!r})")

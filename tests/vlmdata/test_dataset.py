@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -195,6 +196,14 @@ def test_a_group_in_two_splits_is_found(copied: Path) -> None:
 def test_a_manifest_that_counts_other_rows_is_found(copied: Path) -> None:
     rewritten(copied, lambda rows: rows.pop())
     assert "contract.manifest" in found(copied)
+
+
+@pytest.mark.parametrize("name", ["dataset_dict.json", "train/state.json"])
+@pytest.mark.parametrize("text", ["{", "[]", "[" * 5_000], ids=["cut", "a list", "too deep"])
+def test_a_description_of_files_that_is_none_is_refused_with_its_name(copied: Path, name: str, text: str) -> None:
+    (copied / name).write_text(text, encoding="utf-8")
+    with pytest.raises(ContractError, match=re.escape(name)):
+        vlmdata.open(copied)
 
 
 @pytest.mark.parametrize("name", ["../train", "/etc", "train/..", "", ".", "a\\b", 3, None])

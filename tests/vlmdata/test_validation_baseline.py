@@ -69,7 +69,8 @@ def test_findings_of_other_targets_stay_in_a_baseline(bad: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"baseline": 1, "findings": [{"rule": 3}]}', '{"baseline": 9, "findings": []}']
+    "text",
+    ["", "[]", "{}", '{"baseline": 1, "findings": [{"rule": 3}]}', '{"baseline": 9, "findings": []}', "[" * 5_000],
 )
 def test_what_is_no_baseline_is_refused_with_its_name(bad: Path, tmp_path: Path, text: str) -> None:
     path = tmp_path / "known.json"

@@ -205,7 +205,7 @@ def saved_splits(path: Path) -> list[str]:
     """The splits of a folder that datasets saved, where it has any; in their order."""
     try:
         said = json.loads((path / SPLITS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return []
     splits = said.get("splits") if isinstance(said, dict) else None
     return [str(name) for name in splits] if isinstance(splits, list) else []
