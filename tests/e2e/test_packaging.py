@@ -150,6 +150,7 @@ def test_the_sdist_holds_what_the_readme_s_commands_need(unpacked: Path) -> None
         assert files_of(unpacked / folder) == files_of(ROOT / folder), folder
 
 
+@pytest.mark.long
 def test_the_sdist_s_demo_begins_with_the_sdist_s_packages(unpacked: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(unpacked)}
     code = f"""

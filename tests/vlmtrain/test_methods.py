@@ -110,6 +110,7 @@ def test_a_model_whose_own_weights_are_trained_is_saved_evaluated_copied_and_ask
     assert vlmtrain.generate(result.output, ids=["p9"])[0].id == "p9"
 
 
+@pytest.mark.long
 def test_a_whole_training_that_was_stopped_goes_on_with_the_very_same_weights(
     tiny: Tiny, data: Path, tmp_path: Path
 ) -> None:

@@ -112,6 +112,7 @@ def test_hostile_data_stays_text_everywhere() -> None:
     assert "[U+202E]" in html
 
 
+@pytest.mark.long
 def test_the_page_stays_small_whatever_the_rows_hold() -> None:
     rows = [a_row(place, prompt="long " * 20_000, reference="word " * 20_000) for place in range(60)]
     two = [candidate(name, rows, ["other " * 20_000] * 60, metrics=["exact_match"]) for name in ("base", "adapter")]

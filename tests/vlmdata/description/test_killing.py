@@ -146,6 +146,7 @@ def test_ctrl_c_finishes_what_is_on_its_way_and_keeps_it(catalog: Catalog) -> No
         assert (process.returncode, server.number, server.paid_twice) == (0, 120, 0)
 
 
+@pytest.mark.long
 def test_a_second_ctrl_c_does_not_wait(catalog: Catalog) -> None:
     catalog.write(4)
     catalog.recipe(limits={"concurrency": 2})
@@ -174,6 +175,7 @@ def test_a_run_that_is_under_way_keeps_a_second_one_out(catalog: Catalog) -> Non
         assert f"another process is writing descriptions into it (process {process.pid})" in " ".join(err.split())
 
 
+@pytest.mark.long
 def test_the_command_speaks_to_a_person_and_to_a_program(catalog: Catalog) -> None:
     catalog.write(3)
     catalog.recipe(prices=PRICES, max_cost=1.0)
