@@ -29,6 +29,7 @@ def run_data(result: DescribeResult) -> dict[str, Any]:
         "in_journal": tally.known,
         "asked": tally.asked,
         "described": tally.described,
+        "rejected": tally.rejected_rows,
         "rejected_by_rule": dict(sorted(tally.rejected.items())),
         "unusable_images": tally.unusable,
         "left": tally.left,
@@ -66,7 +67,7 @@ def run_text(result: DescribeResult, recipe: str) -> str:
     lines = [
         _line("without a text", f"{tally.rows:,} rows looked at"),
         _line("", f"{tally.known:,} in the journal    {tally.asked:,} asked    {tally.left:,} left"),
-        _line("described", f"{tally.described:,}    rejected {sum(tally.rejected.values()):,}{_rules(result)}"),
+        _line("described", f"{tally.described:,}    rejected {tally.rejected_rows:,}{_rules(result)}"),
     ]
     if tally.unusable:
         lines.append(_line("not asked", f"{tally.unusable:,} whose images are no good; a build names them"))

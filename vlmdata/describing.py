@@ -232,7 +232,7 @@ class _Run:
         if self.pace.due():
             prices = self.config.prices
             cost = f"{tally.spent:.4f} {prices.currency}" if prices is not None else ""
-            rejected = tally.rejected.total()
+            rejected = tally.rejected_rows
             self.watch(Progress(phase="describe", rows=tally.rows, answers=tally.asked, rejected=rejected, cost=cost))
 
     def _result(self, tally: Tally, asker: Asker) -> DescribeResult:

@@ -211,4 +211,4 @@ def _percent(share: float) -> str:
 
 def lines_of(pairs: Iterable[tuple[str, str]]) -> Group:
     """Facts one below the other, each after its name."""
-    return Group(*(Text(f"{name:<16}{value}") for name, value in pairs))
+    return Group(*(Text(f"{name:<15} {value}") for name, value in pairs))

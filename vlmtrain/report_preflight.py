@@ -62,9 +62,10 @@ def _facts(result: Preflight) -> Iterator[tuple[str, str]]:
     pixels = "the model's own" if result.max_pixels is None else f"{result.max_pixels:,}"
     found = result.largest_max_pixels
     yield "max_pixels", f"{pixels}; " + (found.why if found.largest is None else f"{found.largest:,} is {found.why}")
+    whose = "the model's own" if result.max_pixels is None else "the"
     for name, split in result.splits.items():
         if split.scaled.smaller:
-            yield f"{name} images", f"made smaller by the budget in {split.scaled.smaller:,} of {split.rows:,} rows"
+            yield f"{name} images", f"made smaller by {whose} budget in {split.scaled.smaller:,} of {split.rows:,} rows"
         if split.scaled.larger:
             yield f"{name} images", f"enlarged in {split.scaled.larger:,} of {split.rows:,} rows"
         yield from row_lines(name, split.left_out, split.shrunk)

@@ -63,7 +63,8 @@ def main_candidate(result: EvalResult) -> str:
 def headline(result: EvalResult) -> str | None:
     """The score that the first question is answered by: that of right answers, else the first with a better way.
 
-    Where no candidate has a single right answer that score can show nothing, and the next one is taken.
+    Where no candidate has a single right answer that score can show nothing, and the next whole score is taken: a part
+    of one, such as the share of answers that choose no option, says nothing of how good a model is.
     """
     compared = main_comparison(result)
     asked = (compared.before, compared.after) if compared else tuple(result.candidates)
@@ -72,7 +73,8 @@ def headline(result: EvalResult) -> str | None:
     right = [result.correct] if result.correct in names else []
     order = [*right, *(name for name in names if name not in right)]
     sided = [name for name in order if name is not None and result.higher_is_better(name) is not None]
-    moving = [name for name in sided if any(each.metrics.get(name) for each in sides)]
+    moving = [name for name in sided if name in right or "." not in name]
+    moving = [name for name in moving if any(each.metrics.get(name) for each in sides)]
     return next(iter([*moving, *sided]), None)
 
 

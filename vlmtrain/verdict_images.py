@@ -37,7 +37,8 @@ def looks(result: EvalResult) -> Finding:
         return Finding(question=question, answer="There are none", said="No row has an image.")
     told = [control_finding(result, each, question) for each in own if each.name != ORDER]
     if not told:
-        return Finding(question=question, answer="Not asked", said="No control was run: answers to other photos tell.")
+        run = "Only their order was changed" if own else "No control was run"
+        return Finding(question=question, answer="Not asked", said=f"{run}: answers to other photos tell.")
     return next((each for each in told if each.answer not in UNTOLD), told[0])
 
 

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from tests.vlmtrain.answered import a_control, candidate, helped, references, result, rows_of
+from tests.vlmtrain.answered import a_control, a_row, candidate, helped, references, result, rows_of
 from vlmtrain.comparing import Change
 from vlmtrain.evaluation import Alone
 from vlmtrain.findings import findings, warnings
@@ -126,6 +126,15 @@ def test_a_score_that_nobody_has_right_does_not_hide_the_others() -> None:
     assert findings(found)[0].answer.startswith("Yes: chrF from ")
     assert findings(found)[0].answer.endswith("; no answer is the same as its reference")
     assert findings(found)[0].tone == "good"
+
+
+def test_answers_that_choose_no_option_are_no_measure_of_how_good_a_model_is() -> None:
+    options = [{"name": f"option.{letter}", "value": f"{letter.lower()} mug"} for letter in "AB"]
+    rows = [{**a_row(place, reference="A"), "fields": options} for place in range(40)]
+    found = result(rows, (candidate("base", rows, ["I see."] * 40, metrics=["multiple_choice"]),))
+    assert found.candidates["base"].metrics["multiple_choice.unparsed"] == 1
+    assert headline(found) == "multiple_choice"
+    assert findings(found)[0].answer.startswith("0%")
 
 
 def test_an_adapter_that_helped_and_is_poor_is_not_called_good() -> None:

@@ -52,8 +52,9 @@ class Policy:
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """What a run has come to. `rows` are those without a text; `unusable` have images that are no good, and
-    `left` were read but not answered."""
+    """What a run has come to. `rows` are those without a text; `unusable` have images that are no good,
+    `left` were read but not answered. `rejected` counts rows by rule; a row that breaks two rules is one of
+    `rejected_rows`, and counts for both."""
 
     rows: int = 0
     known: int = 0
@@ -62,6 +63,7 @@ class Tally:
     unusable: int = 0
     left: int = 0
     repaired: int = 0
+    rejected_rows: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     spent: Decimal = NOUGHT
     saved: Decimal = NOUGHT
@@ -72,6 +74,8 @@ class Tally:
         """Count what a row ends with."""
         if verdict.good:
             self.described += 1
+        else:
+            self.rejected_rows += 1
         self.rejected.update({problem.rule for problem in verdict.problems})
 
     def paid(self, entry: Entry) -> None:

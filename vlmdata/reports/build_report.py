@@ -106,7 +106,9 @@ def terminal_text(report: Mapping[str, Any], out: str, *, problems: Sequence[Pro
     lines += _rule_lines("warnings", ledger["warned_by_rule"], label)
     lines += _rule_lines("changed", ledger["changed"], label)
     if keys := left_out_keys(report):
-        lines.append(f"{'  left out':<{label}} {keys}; a recipe keeps a row's own keys under fields or tags")
+        lines.append(
+            f"{'  left out':<{label}} {keys}, as samples show; a recipe keeps a row's own keys under fields or tags"
+        )
     lines += [f"  {problem}" for problem in problems]
     if report["published"]:
         lines.append(f'-> {out}    open it with datasets.load_from_disk("{out}"); look at {out}/report.html')

@@ -17,6 +17,7 @@ from vlmdata.description import quality
 from vlmdata.description.answers import Judge, Verdict
 from vlmdata.description.journal import Entry
 from vlmdata.description.quality import Quality
+from vlmdata.description.runner import Tally
 from vlmdata.errors import ConfigError, MissingPackageError
 
 GERMAN = "Ein bequemer Stuhl aus massiver Eiche mit vier Beinen und einer hohen Lehne für den Esstisch."
@@ -116,3 +117,12 @@ def test_a_dry_run_says_what_the_run_would_miss_to_tell_a_language(
         with pytest.raises(MissingPackageError, match=r"pip install 'vlmdata\[language\]'"):
             estimate_descriptions(catalog.recipe(language="de"))
     assert estimate_descriptions(catalog.recipe(language="de")).to_ask == 1
+
+
+def test_a_row_that_breaks_two_rules_is_one_rejected_row() -> None:
+    tally = Tally()
+    verdict = judged("I'm sorry, but I can't describe this <b>chair</b> of solid oak that you sent to me.")
+    assert len(rules(verdict)) >= 2
+    tally.judged(verdict)
+    assert (tally.described, tally.rejected_rows) == (0, 1)
+    assert set(tally.rejected) == set(rules(verdict))
