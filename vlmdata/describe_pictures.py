@@ -40,12 +40,12 @@ class Sender:
             raise NotSentError("picture", error.message) from None
 
     def _picture(self, data: bytes) -> Picture:
-        plain = data.startswith(JPEG_START) and has_plain_header(data) and not tells_place(data)
-        if plain and not self.config.max_pixels:
+        placed = tells_place(data)
+        if not placed and not self.config.max_pixels and data.startswith(JPEG_START) and has_plain_header(data):
             return Picture(data=data, mime=MIMES["JPEG"])  # it says of no place, and goes as it is
         limit = self.reader.images.pixel_limit
         examined = examine(data, verify="header", pixel_limit=limit)
-        if self.config.location == "refuse" and "gps" in examined.traits:
+        if self.config.location == "refuse" and (placed or "gps" in examined.traits):
             raise NotSentError("location", "")
         sent = treat(data, examined, self._asked_for(examined.image.info.format))
         return Picture(data=sent.data, mime=MIMES[sent.examined.image.info.format])

@@ -84,13 +84,13 @@ class _Run:
         if asked.error:
             error = NoDatasetError(asked.error)
             self.failures.append(error)
-            return Target(path=asked.path.as_posix(), kind=asked.kind, error=asked.error, exit_code=error.exit_code)
+            return Target(path=asked.path.as_posix(), kind=asked.kind, error=asked.error, error_code=error.exit_code)
         looked = Looked()
         try:
             collector = self._collector(asked)
         except VlmError as error:  # settings that can't be: nothing of the target is looked at
             self.failures.append(error)
-            return Target(path=asked.path.as_posix(), kind=asked.kind, error=str(error), exit_code=error.exit_code)
+            return Target(path=asked.path.as_posix(), kind=asked.kind, error=str(error), error_code=error.exit_code)
         message, code = "", 0
         try:
             self._look(asked, collector, looked)
@@ -99,7 +99,7 @@ class _Run:
             collector.add_all(error.problems)
             message = error.message
             code = 1 if isinstance(error, OF_THE_TARGET) and not isinstance(error, NoDatasetError) else error.exit_code
-        return _target(asked, collector, looked, error=message, exit_code=code)
+        return _target(asked, collector, looked, error=message, error_code=code)
 
     def _look(self, asked: Asked, collector: Collector, looked: Looked) -> None:
         options = self.options
@@ -207,7 +207,7 @@ def _finished(run: _Run, targets: Sequence[Target]) -> ValidationResult:
     return ValidationResult(targets=tuple(targets), baseline=shown, gone=gone)
 
 
-def _target(asked: Asked, collector: Collector, looked: Looked, *, error: str, exit_code: int) -> Target:
+def _target(asked: Asked, collector: Collector, looked: Looked, *, error: str, error_code: int) -> Target:
     return Target(
         path=asked.path.as_posix(),
         kind=asked.kind,
@@ -222,7 +222,7 @@ def _target(asked: Asked, collector: Collector, looked: Looked, *, error: str, e
         sources=dict(looked.sources),
         not_checked=tuple(looked.not_checked),
         error=error,
-        exit_code=exit_code,
+        error_code=error_code,
         settings=collector.settings,
     )
 

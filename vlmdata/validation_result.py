@@ -43,7 +43,7 @@ class Target:
     source and line; `counts` are exact, and `known` counts what a baseline knows already, which is in neither.
     `sources` leads from `Problem.source`, a bare name, to the path of that file relative to the current folder, where
     it is known. `not_checked` says in words what was not looked at. `error` is why it could not be looked at to the
-    end, `exit_code` what that asks for.
+    end, `error_code` the exit code of that.
     """
 
     path: str
@@ -59,7 +59,7 @@ class Target:
     sources: Mapping[str, str] = field(default_factory=dict)
     not_checked: tuple[str, ...] = ()
     error: str = ""
-    exit_code: int = 0
+    error_code: int = 0
     settings: CheckSettings = DEFAULT
 
     def count(self, severity: Severity) -> int:
@@ -75,6 +75,11 @@ class Target:
         if most is not None and warnings > most:
             return _too_many(warnings, "warning", most)
         return ""
+
+    @property
+    def exit_code(self) -> int:
+        """0 where nothing of it stops a pipeline, 1 for findings, 2 or 3 where it can't be looked at."""
+        return max(int(bool(self.reason())), self.error_code)
 
     def place(self, problem: Problem) -> str:
         """The path of the file that a problem is in, relative to the current folder; the target's own where none is
@@ -174,7 +179,7 @@ class ValidationResult:
     def reason(self, fail_on: Severity | None = None) -> str:
         """Why it counts as failed, in words; nothing where it does not."""
         failed = [reason for target in self.targets if (reason := target.reason(fail_on))]
-        broken = [target.path for target in self.targets if target.exit_code]
+        broken = [target.path for target in self.targets if target.error_code]
         reasons = failed if len(failed) < 2 else [f"{len(failed):,} of {len(self.targets):,} paths have findings"]
         if len(broken) == 1:
             reasons.append(f"{broken[0]} could not be looked at to its end")
@@ -185,7 +190,7 @@ class ValidationResult:
     @property
     def exit_code(self) -> int:
         """0 where nothing stops a pipeline, 1 for findings, 2 where a target can't be looked at."""
-        return max([int(self.failed()), *(target.exit_code for target in self.targets)])
+        return max((target.exit_code for target in self.targets), default=0)
 
     @property
     def settings(self) -> CheckSettings:

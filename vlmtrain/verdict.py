@@ -73,8 +73,8 @@ def headline(result: EvalResult) -> str | None:
     right = [result.correct] if result.correct in names else []
     order = [*right, *(name for name in names if name not in right)]
     sided = [name for name in order if name is not None and result.higher_is_better(name) is not None]
-    moving = [name for name in sided if name in right or "." not in name]
-    moving = [name for name in moving if any(each.metrics.get(name) for each in sides)]
+    whole = [name for name in sided if name in right or "." not in name]
+    moving = [name for name in whole if any(each.metrics.get(name) for each in sides)]
     return next(iter([*moving, *sided]), None)
 
 

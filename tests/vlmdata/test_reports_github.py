@@ -90,7 +90,7 @@ def test_ten_errors_and_ten_warnings_are_shown_one_of_each_rule_first_and_the_to
 
 def test_a_target_that_could_not_be_looked_at_comes_first(repository: Path) -> None:
     (name, properties, message), *_ = commands(
-        result(target(problem()), target(path="b.yaml", error="no such file", exit_code=2)), repository
+        result(target(problem()), target(path="b.yaml", error="no such file", error_code=2)), repository
     )
     assert (name, properties["file"], message) == ("error", "b.yaml", "no such file")
 

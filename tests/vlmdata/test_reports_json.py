@@ -66,10 +66,16 @@ def test_settings_baseline_and_verdict_are_told() -> None:
     )
 
 
+def test_a_target_s_own_exit_code_is_that_of_its_findings_or_of_its_error() -> None:
+    found = read(result(target(problem()), target(path="fine.yaml"), target(path="gone", error="gone", error_code=2)))
+    assert [each["exit_code"] for each in found["targets"]] == [1, 0, 2]
+    assert found["exit_code"] == 2
+
+
 def test_hostile_data_and_failed_targets_follow_the_schema() -> None:
     found = read(hostile())
     assert found["targets"][0]["error"] == HOSTILE
-    assert read(result(target(error="gone", exit_code=2, kind="unknown")))["exit_code"] == 2
+    assert read(result(target(error="gone", error_code=2, kind="unknown")))["exit_code"] == 2
     assert read(result())["targets"] == []
 
 

@@ -100,7 +100,7 @@ def test_what_the_settings_leave_out_is_skipped() -> None:
 
 
 def test_a_target_that_did_not_open_is_an_error_and_no_rule_of_it_has_passed() -> None:
-    root = read(result(target(error="x.yaml: no such file", exit_code=2), target(path="other.yaml")))
+    root = read(result(target(error="x.yaml: no such file", error_code=2), target(path="other.yaml")))
     first, second = root
     assert [case.get("name") for case in first.findall("testcase")] == ["opens"]
     error = first.find("testcase/error")

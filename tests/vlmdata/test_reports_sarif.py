@@ -152,7 +152,7 @@ def test_where_a_baseline_is_used_what_is_left_is_new(repository: Path) -> None:
 
 
 def test_a_target_that_could_not_be_looked_at_is_an_error_of_the_run(repository: Path) -> None:
-    run = run_of(result(target(error="recipe.yaml: no such file", exit_code=2)), repository)
+    run = run_of(result(target(error="recipe.yaml: no such file", error_code=2)), repository)
     (invocation,) = run["invocations"]
     assert invocation["executionSuccessful"] is False
     assert invocation["exitCode"] == 2

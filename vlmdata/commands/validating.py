@@ -99,7 +99,7 @@ def validate(
     if write_baseline is not None:
         count = found.errors + found.warnings + found.known
         warn(f"{write_baseline.as_posix()}: {count:,} findings are known from now on; --baseline leaves them out")
-        raise typer.Exit(max((target.exit_code for target in found.targets), default=0))
+        raise typer.Exit(max((target.error_code for target in found.targets), default=0))
     raise typer.Exit(found.exit_code)
 
 

@@ -21,6 +21,7 @@ from tests.vlmdata.description.servers.script import Act, Script
 from vlmdata.cli import app
 from vlmdata.describe_access import Access
 from vlmdata.errors import ConfigError
+from vlmdata.image.places import tells_place
 from vlmdata.image.traits import has_position
 from vlmdata.terminal import exit_code_of
 
@@ -68,6 +69,15 @@ def test_a_photo_that_says_where_it_was_taken_is_refused_where_the_recipe_wants_
         assert (server.number, result.tally.rejected) == (0, {"describe.location": 1})
     with pytest.raises(vlmdata.errors.BuildRefusedError, match="not one conversation"):
         vlmdata.build(recipe, tmp_path / "out")
+
+
+@pytest.mark.parametrize("location", ["strip", "refuse"])
+def test_a_place_in_a_second_picture_behind_a_plain_one_is_not_sent(catalog: Catalog, location: str) -> None:
+    one_photo(catalog, photo(4, kind="JPEG") + with_position(), "a.jpeg")
+    with GeminiServer() as server:
+        result = described(catalog.recipe(pictures={"location": location}), server)
+        assert result.tally.rejected == ({} if location == "strip" else {"describe.location": 1})
+        assert [tells_place(sent) for sent in server.pictures.values()] == ([False] if location == "strip" else [])
 
 
 def test_photos_are_sent_as_they_are_or_as_small_as_the_recipe_says(catalog: Catalog) -> None:
