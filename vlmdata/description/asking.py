@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -104,21 +105,31 @@ class Asker:
             self._tokens = Bucket(limits.tokens_per_minute, self.clock)
 
     async def entry(self, ask: Ask, tokens: Tokens) -> Entry | None:
-        """What became of an ask; None where the run stops before it has an answer."""
-        spent = Spent()
-        reply = await self._reply(ask, tokens, spent)
-        if isinstance(reply, Reply) and reply.finish == "stop" and (wrong := self.form_problem(reply.text)):
-            spent.repaired = True
-            more = len(reply.text.encode("utf-8", "surrogatepass")) + REPAIR_TOKENS
-            longer = Tokens(about=tokens.about + more // CHARACTERS_PER_TOKEN, at_most=tokens.at_most + more)
-            repaired = await self._reply(repair_of(ask, reply.text, wrong), longer, spent)
-            reply = repaired if isinstance(repaired, Reply) else reply
-        return None if reply is None else made_entry(ask, reply, spent)
+        """What became of an ask, once the disk has it; None where the run stops before there is an answer.
 
-    async def _reply(self, ask: Ask, tokens: Tokens, spent: Spent) -> Reply | Fault | None:
+        A row keeps its place at the gate until then: so a kill can't cost more answers than may be asked for at once,
+        however slow the disk is. Raises JournalError.
+        """
+        spent = Spent()
+        async with AsyncExitStack() as place:
+            reply = await self._reply(ask, tokens, spent, place)
+            if isinstance(reply, Reply) and reply.finish == "stop" and (wrong := self.form_problem(reply.text)):
+                spent.repaired = True
+                await place.aclose()
+                more = len(reply.text.encode("utf-8", "surrogatepass")) + REPAIR_TOKENS
+                longer = Tokens(about=tokens.about + more // CHARACTERS_PER_TOKEN, at_most=tokens.at_most + more)
+                repaired = await self._reply(repair_of(ask, reply.text, wrong), longer, spent, place)
+                reply = repaired if isinstance(repaired, Reply) else reply
+            if reply is None:
+                return None
+            made = made_entry(ask, reply, spent)
+            await self.journal.append(made)
+            return made
+
+    async def _reply(self, ask: Ask, tokens: Tokens, spent: Spent, place: AsyncExitStack) -> Reply | Fault | None:
         """An answer, or the fault that was one too many; None where the run stops."""
         while not self.halt:
-            found = await self._request(ask, tokens, spent)
+            found = await self._request(ask, tokens, spent, place)
             if not isinstance(found, Fault):
                 return found
             self.faults[found.kind] += 1
@@ -133,29 +144,30 @@ class Asker:
                 await self.clock.sleep(max(backoff(spent.attempts, self.chance), found.retry_after or 0))
         return None
 
-    async def _request(self, ask: Ask, tokens: Tokens, spent: Spent) -> Reply | Fault | None:
-        """One request, once it is let in, has waited its turn and has money put aside."""
-        async with self.gate.entered() as entered:
-            for bucket, amount in ((self._per_minute, 1), (self._tokens, tokens.about)):
-                if bucket is not None:
-                    await bucket.take(amount)
-            reserved = self.most(tokens)
-            if not await self._reserved(reserved):
-                return None
-            self.requests += 1
-            try:
-                reply = await self.provider.ask(ask)
-            except Fault as fault:
-                lost = reserved if fault.kind in PAID_PERHAPS else NOUGHT
-                await self.purse.settle(reserved, lost)
-                self._faulted(fault, entered)
-                await self._note_loss(ask, lost)
-                return fault
-            cost = self.tariff.cost(reply.usage)
-            await self.purse.settle(reserved, cost)
-            self._answered(reply, tokens)
-            spent.add(reply.usage, cost)
-            return reply
+    async def _request(self, ask: Ask, tokens: Tokens, spent: Spent, place: AsyncExitStack) -> Reply | Fault | None:
+        """One request, once it is let in, has waited its turn and has money put aside. An answer keeps its place."""
+        entered = await place.enter_async_context(self.gate.entered())
+        for bucket, amount in ((self._per_minute, 1), (self._tokens, tokens.about)):
+            if bucket is not None:
+                await bucket.take(amount)
+        reserved = self.most(tokens)
+        if not await self._reserved(reserved):
+            return None
+        self.requests += 1
+        try:
+            reply = await self.provider.ask(ask)
+        except Fault as fault:
+            lost = reserved if fault.kind in PAID_PERHAPS else NOUGHT
+            await self.purse.settle(reserved, lost)
+            self._faulted(fault, entered)
+            await self._note_loss(ask, lost)
+            await place.aclose()
+            return fault
+        cost = self.tariff.cost(reply.usage)
+        await self.purse.settle(reserved, cost)
+        self._answered(reply, tokens)
+        spent.add(reply.usage, cost)
+        return reply
 
     async def _note_loss(self, ask: Ask, lost: Decimal) -> None:
         """Put down at once what may have been paid for nothing, so that the cap holds over all runs."""

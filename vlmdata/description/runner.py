@@ -24,7 +24,7 @@ from vlmdata.errors import VlmError
 from vlmdata.protocols import CatalogRow
 
 BESIDE = 8
-"""Rows whose answers are put on disk, or that wait for their turn, while as many as may be are being asked."""
+"""Rows that are made ready or wait for their turn while as many as may be are being asked."""
 
 JUDGED_AT_A_TIME = 128
 
@@ -165,12 +165,11 @@ class Runner:
     async def _ask(self, work: Work) -> None:
         try:
             entry = await self._entry(work)
-            if entry is None:
-                self.tally.left += 1
-                return
-            await self.journal.append(entry)
         except JournalError as error:
             self.asker.halt("journal", error.message)
+            return
+        if entry is None:
+            self.tally.left += 1
             return
         if self.policy.asks_again:
             self._asked.add(bytes.fromhex(entry.key))
@@ -178,10 +177,13 @@ class Runner:
         await self._judge(work, entry)
 
     async def _entry(self, work: Work) -> Entry | None:
+        """What became of a row's ask, once the disk has it. Raises JournalError."""
         made = work if work.pictures is None else await asyncio.to_thread(work.ready)
         if made.refused is not None:
             why = made.refused
-            return Entry(key=work.ask.key, ended=why.ended, reason=why.message, attempts=0, row=work.ask.id)
+            entry = Entry(key=work.ask.key, ended=why.ended, reason=why.message, attempts=0, row=work.ask.id)
+            await self.journal.append(entry)
+            return entry
         return await self.asker.entry(made.ask, tokens_of(work.ask, work.sizes))
 
     async def _again(self, work: Work, known: Entry) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from tests.vlmdata.description.catalog import PRICES, Catalog, answer_of, conver
 from tests.vlmdata.description.servers.gemini import GeminiServer
 from tests.vlmdata.description.servers.script import Script
 from vlmdata.describing import DescribeResult
+from vlmdata.description.journal import Journal, Line
 from vlmdata.errors import ConfigError, RecipeError
 
 pytestmark = pytest.mark.usefixtures("key", "fast")
@@ -64,6 +67,24 @@ def test_another_prompt_or_photo_is_asked_and_nothing_else(catalog: Catalog) -> 
         changed = {"limits": {"concurrency": 3}, "prices": PRICES, "language": "en", "min_characters": 30}
         assert described(catalog.recipe(**changed), server).tally.asked == 0
         assert described(catalog.recipe(system="You write for a shop."), server).tally.asked == 4
+
+
+def test_on_a_slow_disk_no_more_is_asked_than_a_kill_may_lose(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog.write(40)
+    concurrency, unkept = 4, []
+    with GeminiServer() as server:
+        write = Journal.write
+
+        def slow(journal: Journal, entries: Sequence[Line]) -> None:
+            time.sleep(0.03)
+            unkept.append(server.number - len(journal))
+            write(journal, entries)
+
+        monkeypatch.setattr(Journal, "write", slow)
+        assert described(catalog.recipe(limits={"concurrency": concurrency}), server).tally.described == 40
+    assert 1 <= max(unkept) <= concurrency
 
 
 def test_rows_that_are_asked_alike_are_asked_once(catalog: Catalog, tmp_path: Path) -> None:
