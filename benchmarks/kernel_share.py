@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import statistics
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import simplejpeg
-from measuring import in_turn, machine
+from measuring import each_turn, machine, median_ratio
 from photos import make_catalog
 from PIL import Image
 
@@ -61,7 +62,7 @@ def main(images: int = 3_000, turns: int = 3) -> None:
         photos = make_catalog(folder, images)
         build(folder, 2)
         clear(folder)
-        rates = in_turn(
+        rates = each_turn(
             {
                 "kernel, 2 threads": (images, lambda _: kernel_alone(photos, 2)),
                 "build, 2 workers": (images, lambda _: build(folder, 2)),
@@ -71,11 +72,11 @@ def main(images: int = 3_000, turns: int = 3) -> None:
             turns,
             lambda: clear(folder),
         )
-    print(f"{machine()}; {images:,} JPEG files, medians of {turns} turns")
-    for side, rate in rates.items():
-        print(f"{side:<20} {rate:8,.0f} images/s")
-    print(f"build / kernel, 2 workers     {rates['build, 2 workers'] / rates['kernel, 2 threads']:.2f}")
-    print(f"build, 2 workers / 1 worker   {rates['build, 2 workers'] / rates['build, 1 worker']:.2f}")
+    print(f"{machine()}; {images:,} JPEG files, medians of {turns} turns and of their ratios")
+    for side, found in rates.items():
+        print(f"{side:<20} {statistics.median(found):8,.0f} images/s")
+    for side, other in (("build, 2 workers", "kernel, 2 threads"), ("build, 2 workers", "build, 1 worker")):
+        print(f"{side + ' / ' + other:<37} {median_ratio(rates[side], rates[other]):.2f}")
 
 
 if __name__ == "__main__":

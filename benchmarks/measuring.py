@@ -53,7 +53,14 @@ def peak_memory(command: Sequence[str]) -> float:
 def in_turn(
     sides: Mapping[str, tuple[int, Callable[[int], object]]], turns: int, clear: Callable[[], object] = lambda: None
 ) -> dict[str, float]:
-    """The median rate of each side, things a second, all of them run one after the other in each turn.
+    """The median rate of each side, things a second, all of them run one after the other in each turn."""
+    return {name: statistics.median(found) for name, found in each_turn(sides, turns, clear).items()}
+
+
+def each_turn(
+    sides: Mapping[str, tuple[int, Callable[[int], object]]], turns: int, clear: Callable[[], object] = lambda: None
+) -> dict[str, list[float]]:
+    """The rates of each side, things a second, turn by turn.
 
     A side is the number of things that it works on, and the work, which is given the number of the turn.
     `clear` throws away what a side has left; that is not timed.
@@ -63,4 +70,9 @@ def in_turn(
         for name, (things, work) in sides.items():
             rates[name].append(things / seconds(lambda work=work, turn=turn: work(turn)))  # type: ignore[misc]
             clear()
-    return {name: statistics.median(found) for name, found in rates.items()}
+    return rates
+
+
+def median_ratio(one: Sequence[float], other: Sequence[float]) -> float:
+    """The median of the turns' ratios: what a shared machine does to both sides of a turn cancels out."""
+    return statistics.median(a / b for a, b in zip(one, other, strict=True))
