@@ -21,7 +21,7 @@ from photos import make_catalog
 from PIL import Image
 
 WORKERS = 2
-RECIPE_SHARE = 25
+RECIPE_SHARE = 50
 """The recipe gets one image of so many."""
 
 

@@ -50,7 +50,7 @@ class BuiltCorpus:
                 for place, sha in enumerate(shas[: len(data)]):
                     if sha in left:
                         left.discard(sha)
-                        yield sha, data[place].as_buffer().to_pybytes()
+                        yield sha, data[place].as_py()
             if not left:
                 return
 

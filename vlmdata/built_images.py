@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
+from vlmdata.arrow_bytes import bytes_at
 from vlmdata.check_settings import CheckSettings
 from vlmdata.identity import problem_of
 from vlmdata.image.findings import image_findings
@@ -56,15 +57,13 @@ class DecodedImages:
         data = lists.values.field("bytes")
         starts = range(offsets[0], offsets[-1], TOGETHER)
         pieces = [range(start, min(start + TOGETHER, offsets[-1])) for start in starts]
-        verdicts = (
-            verdict for piece in pool.map(lambda p: [self._verdict(data[i]) for i in p], pieces) for verdict in piece
-        )
+        judged = pool.map(lambda piece: [self._verdict(bytes_at(data, place)) for place in piece], pieces)
+        verdicts = (verdict for piece in judged for verdict in piece)
         for row in range(batch.num_rows):
             found = [next(verdicts) for _ in range(offsets[row + 1] - offsets[row])]
             yield from _row_problems(batch, row, found, infos[row].as_py() or [])
 
-    def _verdict(self, data: pa.Scalar) -> Verdict:
-        held = data.as_buffer()
+    def _verdict(self, held: pa.Buffer) -> Verdict:
         key = xxhash.xxh3_128_digest(held, seed=self._seed)
         found = self._fine.get(key)
         if found is not None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from vlmdata.arrow_bytes import bytes_at
 from vlmdata.contract import arrow_type
 from vlmdata.pixels import PixelError, open_image, orientation
 from vlmdata.record import Message, Origin, Part
@@ -170,4 +171,4 @@ def _pictures(images: pa.ListScalar) -> tuple[Picture, ...]:
         return ()
     names = images.values.field("path").to_pylist()
     data = images.values.field("bytes")
-    return tuple(Picture(data[place].as_buffer(), name or "") for place, name in enumerate(names))
+    return tuple(Picture(bytes_at(data, place), name or "") for place, name in enumerate(names))

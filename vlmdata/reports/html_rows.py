@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vlmdata.arrow_bytes import bytes_at
 from vlmdata.dataset import DataFile
 from vlmdata.page.gallery import Card, Picture, conversation, pairs, thumbnail
 from vlmdata.reports.html_statistics import Choice, Statistics
@@ -80,7 +81,7 @@ def _record(row: pa.RecordBatch) -> dict[str, Any]:
     images = row.column("images").flatten()
     data, names = (pc.struct_field(images, name) for name in ("bytes", "path"))
     record["images"] = [
-        {"bytes": data[place].as_buffer() if data[place].is_valid else None, "path": names[place].as_py() or ""}
+        {"bytes": bytes_at(data, place), "path": names[place].as_py() or ""}
         for place in range(len(images))
     ]
     return record

@@ -54,6 +54,7 @@ def write_shard(folder: Path, shard: OutputShard, index: Index, sizes: Sizes, re
         with sink, pa.ipc.new_stream(sink, schema) as writer:
             for rows in bounded(shard.positions, sizes, BATCH_BYTES, BATCH_ROWS):
                 writer.write_batch(record_batch(index, rows, read, schema))
+    pa.default_memory_pool().release_unused()
     name = f"{shard.split}/{shard.file}"
     return WrittenFile(name=name, rows=len(shard.positions), bytes=hashed.size, xxh3=hashed.digest.hexdigest())
 
