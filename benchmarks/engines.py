@@ -26,7 +26,7 @@ def build(folder: Path, engine: str) -> None:
     shutil.rmtree(out)
 
 
-def main(images: int = 4_000, turns: int = 3) -> None:
+def main(images: int = 3_000, turns: int = 3) -> None:
     """Both sides in turn, then the medians and their ratio."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     import ray
