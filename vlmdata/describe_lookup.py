@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from vlmdata.describe_basis import Basis, basis_of, described_config
+from vlmdata.describe_basis import Basis, basis_of, described_config, rules_of_texts
 from vlmdata.description.answers import Judge, missing
 from vlmdata.description.journal import Entry, Journal, read_journal
 from vlmdata.image.verifying import Reader, Verified
@@ -45,8 +45,13 @@ class Lookup:
             return (_at(row, replace(missing(), field=config.column)),)
         verdict = self.judge.verdict(entry, row.values)
         if not verdict.good:
-            return tuple(_at(row, problem) for problem in verdict.problems)
+            return tuple(_at(row, problem) for problem in self._all_problems(entry, row))
         return Described(text=verdict.text, provenance=self._provenance(entry))
+
+    def _all_problems(self, entry: Entry, row: CatalogRow) -> tuple[Problem, ...]:
+        """What is wrong with a text that makes no conversation; the rules of texts too, as no scan will look at it."""
+        (verdict,) = self.judge.verdicts([(entry, row.values)])
+        return verdict.problems
 
     def _provenance(self, entry: Entry) -> Provenance:
         config = self.basis.config
@@ -79,4 +84,5 @@ def lookup(recipe: Recipe, reader: Reader, verdicts: Verdicts) -> Iterator[Descr
         return
     with read_journal(described_config(recipe).journal) as journal:
         basis = basis_of(recipe, reader)
-        yield Lookup(basis=basis, judge=basis.judge(), journal=journal, verdicts=verdicts)
+        judge = basis.judge(rules_of_texts(recipe.check))
+        yield Lookup(basis=basis, judge=judge, journal=journal, verdicts=verdicts)

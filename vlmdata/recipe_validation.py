@@ -72,6 +72,7 @@ def _look_at(look: Look, recipe: Recipe, boundary: Boundary) -> None:
         _note(look, recipe, corpus)
         whole = Whole.of(corpus, look)
         for split, batch in corpus.batches():
+            look.looked.images += len(batch.column("image_info").flatten()) if look.reads_images else 0
             whole.see(split, batch)
         whole.finish()
 
@@ -81,9 +82,6 @@ def _note(look: Look, recipe: Recipe, corpus: ScannedCorpus) -> None:
     looked, ledger = look.looked, corpus.ledger
     looked.rows = ledger.rows_read
     looked.splits.update(ledger.splits)
-    if look.reads_images:
-        numbers = corpus.index.images
-        looked.images = len(numbers) - sum(corpus.unread.values())
     if corpus.unread:
         look.collector.add(_on_the_network(recipe, corpus))
 

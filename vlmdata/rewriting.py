@@ -227,6 +227,7 @@ def _report(wanted: Rewriting, recipe: Recipe, ledger: Ledger) -> dict[str, Any]
         earlier = json.loads((wanted.source / REPORT).read_text(encoding="utf-8"))
         before = [problem for problem in earlier["problems"] if not str(problem["rule"]).startswith("split.")]
         kept = {"source": earlier["source"], "changes": earlier["changes"]}
+        kept |= {"left_out": earlier["left_out"]} if "left_out" in earlier else {}
     except (OSError, ValueError, KeyError, TypeError):
         return made
     problems = [*before, *(problem_dict(problem) for problem in findings.samples())]

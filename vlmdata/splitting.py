@@ -26,6 +26,7 @@ from vlmdata.recipe_problems import SPLIT_KEYS
 from vlmdata.record import Problem
 from vlmdata.reports.html_report import write_page
 from vlmdata.rewriting import Rewriting, rewrite
+from vlmdata.settings import nearest
 from vlmdata.split_names import odd_names
 from vlmdata.write.staging import staged
 
@@ -70,7 +71,7 @@ class SplitOptions:
         total = sum(self.shares.values())
         if not self.shares or abs(total - 1) > 1e-6 or min(self.shares.values()) <= 0:
             said = ", ".join(f"{name}={share:g}" for name, share in self.shares.items())
-            raise ConfigError(f"shares {said} add up to {total:g}: shares above 0 that add up to 1 were expected")
+            raise ConfigError(f"the shares {said} add up to {total:g}; expected shares above 0 that add up to 1")
         odd = [
             name for name in self.shares if not name.replace("-", "").replace("_", "").isalnum() or name in SPLIT_KEYS
         ]
@@ -177,14 +178,18 @@ def _columns(rows: CorpusRows, tag: str | None) -> tuple[list[str], list[str], l
     ids: list[str] = []
     groups: list[str] = []
     values: list[str] = []
+    known: set[str] = set()
     for _, batch in rows.corpora[0].batches():
         names = [name or "" for name in batch.column("id").to_pylist()]
         ids += names
         groups += [group or name for group, name in zip(batch.column("group").to_pylist(), names, strict=True)]
         if tag is not None:
-            values += [tag_value(tags, tag) for tags in batch.column("tags").to_pylist()]
+            of_rows = batch.column("tags").to_pylist()
+            values += [tag_value(tags, tag) for tags in of_rows]
+            known |= {each["name"] for tags in of_rows for each in tags or ()}
     if tag is not None and values and not any(values):
-        raise ConfigError(f"no row has the tag {tag!r}, by which the splits were to be stratified")
+        found = nearest(tag, sorted(known)) or f"its tags are {', '.join(map(repr, sorted(known)[:20])) or 'none'}"
+        raise ConfigError(f"no row has the tag {tag!r}, by which the splits were to be stratified; {found}")
     return ids, groups, values if tag is not None else None
 
 

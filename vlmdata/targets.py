@@ -16,6 +16,7 @@ import yaml
 
 from vlmdata.conversation_options import AUTO, holds_dataset_info
 from vlmdata.recipe_problems import listed
+from vlmdata.source.folder_walk import is_image_name, walk
 from vlmdata.validation_result import Kind
 
 RECIPES = frozenset({".yaml", ".yml"})
@@ -102,7 +103,28 @@ def _folder(path: Path) -> Asked:
     recipes = sorted(one for one in path.glob("*.y*ml") if _is_recipe(one))
     if recipes:
         return _unknown(path, f"is a folder with a recipe; vlmdata validate {recipes[0].as_posix()}")
+    if rowless := _rowless(path):
+        return _unknown(path, rowless)
     return Asked(path=path, kind="conversations")
+
+
+def _rowless(path: Path) -> str:
+    """What a folder holds in which there can be no conversations, and what to do; nothing where there may be some."""
+    files = [listing.below(name) for listing in walk(path) for name in listing.files if not name.startswith(".")]
+    endings = [Path(name).suffix.lower() for name in files]
+    if not CONVERSATIONS.isdisjoint(endings):
+        return ""
+    shown, photos = path.as_posix(), sum(map(is_image_name, (Path(name).name for name in files)))
+    tables = [name for name, ending in zip(files, endings, strict=True) if ending in TABLES]
+    if tables:
+        return f"is a folder with a table, {tables[0]!r}, that no recipe in it reads; vlmdata init {shown} writes one"
+    if photos:
+        count = "one photo" if photos == 1 else f"{photos:,} photos"
+        return (
+            f"is a folder with {count} and neither a dataset, a recipe nor conversations; name the recipe that reads "
+            f"them, or let vlmdata init {shown} write one, from captions beside them or the names of their folders"
+        )
+    return ""
 
 
 def _unknown(path: Path, message: str) -> Asked:

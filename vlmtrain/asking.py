@@ -14,9 +14,10 @@ from vlmtrain import processes
 from vlmtrain.answer_cache import AnswerCache, row_digests
 from vlmtrain.collate import Collator
 from vlmtrain.config import RunConfig
-from vlmtrain.data import open_dataset
+from vlmtrain.data import open_dataset, recipe_of
 from vlmtrain.errors import RunError
 from vlmtrain.generation import Answer, AnswerLoss, Generation, Work, adapter_off, answer_losses, share_of_answers
+from vlmtrain.misfit import without_prompts
 
 if TYPE_CHECKING:
     from transformers import ProcessorMixin
@@ -144,10 +145,12 @@ def rows_by_id(config: RunConfig, ids: Sequence[str]) -> list[Row]:
 
 
 def new_rows(config: RunConfig, rows: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
-    """New rows as the record contract has them, up to the answer."""
+    """New rows as the record contract has them, up to the answer. Raises RunError where the dataset has no prompt."""
     import vlmdata
 
-    rows = list(rows)
+    rows, recipe = list(rows), recipe_of(config.data.path)
+    if rows and recipe and not recipe.get("conversations"):
+        raise RunError(without_prompts(config.data.path))
     for prompt in vlmdata.render(rows, config.data.path) if rows else ():
         yield {
             "id": prompt.id,

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from vlmtrain.config import ADAPTER_FOLDER, MODEL_FOLDER, RunConfig
-from vlmtrain.licences import LICENCES, TERMS
+from vlmtrain.licences import BY_OTHERS_WORDS, LICENCES, TERMS
 from vlmtrain.processes import is_first
 from vlmtrain.run_problems import looks_local
 
@@ -160,7 +160,13 @@ def _licence(facts: Facts) -> Iterator[str]:
         return
     terms = f"; its terms: {TERMS[facts.licence]}" if facts.licence in TERMS else ""
     where = f" ({page})" if page else ""
-    yield f"The base model{where} is under the licence `{_cell(facts.licence)}`{terms}."
+    check = " That is by others' words; see the base's own page." if unchecked(facts) else ""
+    yield f"The base model{where} is under the licence `{_cell(facts.licence)}`{terms}.{check}"
+
+
+def unchecked(facts: Facts) -> bool:
+    """Whether the licence is one that nobody compared with the base's own card."""
+    return facts.base in BY_OTHERS_WORDS and _cached_card(facts.config) is None
 
 
 def _results(facts: Facts) -> Iterator[str]:

@@ -68,6 +68,7 @@ def sft(
     """Fine-tune an adapter: nf4 base, LoRA, the loss on answers only. Ctrl-C saves first; --resume goes on."""
     import vlmtrain
     from vlmtrain import processes
+    from vlmtrain.held_out import not_held_out
     from vlmtrain.run_problems import is_commit
 
     with processes.one_voice():
@@ -76,6 +77,8 @@ def sft(
         alone = processes.launched_as_one()
         if alone:
             warn(alone)
+        if processes.is_first() and (undone := not_held_out(config)):
+            warn(f"held out: {undone}")
         result = vlmtrain.sft(config, replace=replace, resume=resume, force=force, on_progress=tell)
     if not processes.is_first():
         return

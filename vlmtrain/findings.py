@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vlmtrain.score_words import figure, plural, score_words
+from vlmtrain.score_words import field_of, figure, listed, plural, score_words
 from vlmtrain.verdict import Finding, called, capital, headline, helped, how_good, main_comparison, where
 from vlmtrain.verdict_images import looks
 
 if TYPE_CHECKING:
     from vlmtrain.evaluation import Candidate, EvalResult
+
+SELDOM = 0.1
+"""A field that a smaller share of the reference answers names can't be learned from them."""
+
+MOST_FIELDS = 4
 
 
 def findings(result: EvalResult) -> tuple[Finding, ...]:
@@ -27,9 +32,23 @@ def _without(result: EvalResult, candidate: Candidate) -> str:
     return f" Without them: {score_words(score)} {figure(score, candidate.metrics_taken[score])}."
 
 
+def _fields_not_said(result: EvalResult) -> list[str]:
+    """That the reference answers hardly name some fields: a score that looks for these can't be reached."""
+    unsaid = [name for name, value in result.reference.items() if field_of(name) and value < SELDOM]
+    if not unsaid:
+        return []
+    fields = listed([f"{field_of(name)} ({figure(name, result.reference[name])})" for name in unsaid], MOST_FIELDS)
+    every = figure("attribute_recall", result.reference.get("attribute_recall"))
+    return [
+        f"The references themselves name {fields} in few rows or none, and reach {every} by attribute_recall: "
+        "answers like them can't reach more."
+    ]
+
+
 def warnings(result: EvalResult) -> list[str]:
-    """What must be known before a figure is believed: rows that failed, answers cut, answers that hang on the batch."""
-    said = []
+    """What must be known before a figure is believed: rows that failed, answers cut, answers that hang on the batch,
+    and fields that the references do not name either."""
+    said = _fields_not_said(result)
     for each in result.candidates.values():
         total, who = len(each.answered), called(each.name)
         if each.failed:

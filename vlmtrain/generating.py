@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vlmdata.errors import OutputError
+from vlmdata.errors import OutputError, SourceError, VlmError
 from vlmtrain.answer_files import Counts, publish, refuse, rejected_file
 from vlmtrain.answer_journal import AnswerJournal, Left
 from vlmtrain.asking import Asker, new_rows, rows_by_id
@@ -19,11 +19,13 @@ from vlmtrain.config import MERGE_FILE, RunConfig, as_data, load_run
 from vlmtrain.errors import RunError
 from vlmtrain.generation import Answer, Work, share_of_answers
 from vlmtrain.locking import alone_in
+from vlmtrain.misfit import Asked, explained, without_prompts
 from vlmtrain.publishing import stage_of
 from vlmtrain.trained import Trained, load_trained, trained_or_base
 
 if TYPE_CHECKING:
-    from vlmdata import PromptSource
+    from vlmdata import PromptSource, Rejection, SourcePrompt
+    from vlmdata.record import Skip
 
 Progress = Callable[[str], None]
 
@@ -117,7 +119,7 @@ def generate_file(  # noqa: PLR0913  (what a person may ask of it, each by its n
         left = journal.begin(_identity(config, found, source, rows, out), resume=resume)
         with journal.kept_where_begun():
             under = _Under(journal, left, out, on_progress)
-            read = _answer_all(config, found, source.rows(after=left.done), rows.limit, under)
+            read = _answer_all(config, found, _read(source, _asked(config, rows), left.done), rows.limit, under)
         counts = publish(journal, out, read=read, id_column=source.recipe.id)
     return BulkResult(
         path=out,
@@ -125,7 +127,7 @@ def generate_file(  # noqa: PLR0913  (what a person may ask of it, each by its n
         asked=_name_of(found, merged),
         counts=counts,
         warned=dict(source.warned),
-        refusal=source.too_many(rejected=counts.rejected, read=counts.read),
+        refusal=_refusal(source, counts, _asked(config, rows)),
         resumed_after=left.done,
         seconds=time.monotonic() - started,
         left_out=source.left_out,
@@ -150,14 +152,41 @@ class _Under:
 def _source(config: RunConfig, rows: NewRows) -> PromptSource:
     import vlmdata
 
-    return vlmdata.render_source(
-        config.data.path if rows.recipe is None else rows.recipe,
-        input=rows.input,
-        where=rows.where,
-        image_roots=tuple(rows.image_roots),
-        conversation=rows.conversation,
-        allow_plugins=rows.allow_plugins,
+    try:
+        return vlmdata.render_source(
+            config.data.path if rows.recipe is None else rows.recipe,
+            input=rows.input,
+            where=rows.where,
+            image_roots=tuple(rows.image_roots),
+            conversation=rows.conversation,
+            allow_plugins=rows.allow_plugins,
+        )
+    except VlmError as error:
+        raise explained(error, _asked(config, rows)) from None
+
+
+def _asked(config: RunConfig, rows: NewRows) -> Asked:
+    return Asked(
+        input=None if rows.input is None else Path(rows.input),
+        recipe=None if rows.recipe is None else Path(rows.recipe),
+        dataset=config.data.path,
     )
+
+
+def _refusal(source: PromptSource, counts: Counts, asked: Asked) -> str:
+    """Why more rows were rejected than the recipe bears; of rows that are nothing that it could ask about, that too."""
+    refusal = source.too_many(rejected=counts.rejected, read=counts.read)
+    if refusal and not counts.answered and asked.recipe is None and not source.recipe.conversations:
+        return f"{refusal}; {without_prompts(asked.dataset, asked.input)}"
+    return refusal
+
+
+def _read(source: PromptSource, asked: Asked, after: int) -> Iterator[SourcePrompt | Rejection | Skip]:
+    """The source's rows. Raises as `explained` where reading fails on the way."""
+    try:
+        yield from source.rows(after=after)
+    except SourceError as error:
+        raise explained(error, asked) from None
 
 
 def _model_of(config: RunConfig, *, base: bool, merged: Path | str | None) -> tuple[RunConfig, Trained | None]:

@@ -25,6 +25,9 @@ for it). By others' words alone: Qwen2.5-VL 7B, Molmo 2, Pixtral 12B. Where a ba
 of its own, that card counts.
 """
 
+BY_OTHERS_WORDS = frozenset({"Qwen/Qwen2.5-VL-7B-Instruct", "allenai/Molmo2-8B", "mistral-community/pixtral-12b"})
+"""The bases whose licence was seen neither in their card nor in their makers' words: to be looked up on their page."""
+
 TERMS: Mapping[str, str] = {
     "gemma": "https://ai.google.dev/gemma/terms",
     "llama3.2": "https://www.llama.com/llama3_2/license/",

@@ -120,7 +120,8 @@ class Measured:
 class Preflight:
     """Everything about a run that can be known before its weights are loaded.
 
-    `problems` of severity error are why it fails; `memory_note` says why there is no estimate, or what it is for.
+    `problems` of severity error are why it fails; `memory_note` says why there is no estimate, or what it is for;
+    `held_out_note` what a training goes without since no split is held out for it.
     """
 
     base: str
@@ -137,6 +138,7 @@ class Preflight:
     steps: Steps | None = None
     memory: MemoryEstimate | None = None
     memory_note: str = ""
+    held_out_note: str = ""
     measured: Measured | None = None
 
     @property

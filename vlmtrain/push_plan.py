@@ -12,7 +12,7 @@ from typing import Any
 from vlmdata.errors import ConfigError
 from vlmdata.hub.places import without_place, without_places
 from vlmdata.hub.plan import Going, Plan, of_bytes, of_file, refuse_link, staying_files
-from vlmtrain.card import CARD_FILE, Facts, licence_of, model_card
+from vlmtrain.card import CARD_FILE, Facts, licence_of, model_card, unchecked
 from vlmtrain.licences import TERMS
 from vlmtrain.push_subject import TRAIN_FILE, WEIGHTS, Made, find_made, read_json
 from vlmtrain.run_problems import looks_local
@@ -139,6 +139,10 @@ def _notes(made: Made, facts: Facts) -> Iterator[str]:
         yield "the base's licence is not known here, and the card says so; look it up before others may see this"
     elif facts.licence in TERMS:
         yield f"the base's licence asks something of who passes the model on: {TERMS[facts.licence]}"
+    elif unchecked(facts):
+        page = f"https://huggingface.co/{facts.base}"
+        known = f"the base's licence, {facts.licence}, is known by others' words alone"
+        yield f"{known}: look at {page} before others may see this"
     if facts.results is None:
         yield "nothing was measured yet: `vlmtrain eval` puts scores on the card"
 

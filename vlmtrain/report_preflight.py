@@ -78,6 +78,8 @@ def _facts(result: Preflight) -> Iterator[tuple[str, str]]:
                 f"{steps.epochs:g} epochs, {steps.padding:.0%} padding"
             ),
         )
+    if result.held_out_note:
+        yield "held out", result.held_out_note
     if result.measured is not None:
         yield from _measured(result)
 

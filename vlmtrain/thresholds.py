@@ -79,4 +79,12 @@ def _said(result: EvalResult, last: Candidate, name: str, least: float) -> str:
     way = "at most" if result.higher_is_better(name) is False else "at least"
     around = last.estimates[name].interval
     shown = f" (95 % between {around.low:.4g} and {around.high:.4g})" if around else ""
-    return f"{last.metrics[name]:.4g}{shown}, {way} {least:g} was asked for"
+    return f"{last.metrics[name]:.4g}{shown}, {way} {least:g} was asked for{_beyond_references(result, name, least)}"
+
+
+def _beyond_references(result: EvalResult, name: str, least: float) -> str:
+    """That the reference answers would not reach it either, so that what learned from them can hardly."""
+    most = result.reference.get(name)
+    if most is None or not _worse(result, most, name, least):
+        return ""
+    return f"; the references themselves reach {most:.4g}, so that no model that answers as they do can reach it"

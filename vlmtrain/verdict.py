@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from vlmtrain.comparing import LEVEL
+from vlmtrain.metric.attribute_recall import attributes
 from vlmtrain.score_words import (
     ALIKE,
     around,
@@ -195,7 +196,7 @@ def where(result: EvalResult, comparison: Comparison) -> Finding:
     places = {place.name: place for place in changed_places(result, comparison)}
     aside = _aside(sum(each.small for each in comparison.slices))
     if not any(place.change.p is not None for place in places.values()):
-        why = f"There is no field, and no slice with enough rows, to tell by.{aside}"
+        why = f"{_no_place(result, list(places.values()))}{aside}"
         return Finding(question="Where?", answer="Can't be told", said=why)
     shown = holding({name: place.change for name, place in places.items()})
     better, worse = (_largest([places[name] for name in shown], verdict) for verdict in ("better", "worse"))
@@ -207,6 +208,16 @@ def where(result: EvalResult, comparison: Comparison) -> Finding:
     told += [f"{nothing} {_kinds_of(rest)}"] if rest else []
     answer, tone = _where(better, worse, every=len(places))
     return Finding(question="Where?", answer=answer, said=f"{'. '.join(told)}.{aside}", tone=tone)
+
+
+def _no_place(result: EvalResult, places: Sequence[Place]) -> str:
+    """Why there is no place to tell by: fields that are not there, not looked at, or of too few rows; small slices."""
+    slices = "no slice has enough rows to tell by."
+    if any(field_of(place.score) for place in places):
+        return "Neither a field nor a slice has enough rows to tell by."
+    if any(attributes(row) for each in result.candidates.values() for row in each.answered):
+        return f"The rows have fields, which no metric here looks at (attribute_recall does), and {slices}"
+    return f"The rows have no fields, and {slices}"
 
 
 def _kinds_of(places: Sequence[Place]) -> str:

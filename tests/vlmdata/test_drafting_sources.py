@@ -441,8 +441,32 @@ def test_images_as_data_addresses(tmp_path: Path) -> None:
     assert journey.built.ledger.images_references == 20
 
 
+def zipped(*names: str) -> bytes:
+    """A zip file with members of these names."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in names:
+            archive.writestr(name, b"" if name.endswith("/") else b"x")
+    return buffer.getvalue()
+
+
 REFUSED: dict[str, tuple[dict[str, bytes], str, str]] = {
-    "a zip": ({"photos.zip": b"PK\x05\x06" + b"\0" * 18}, "photos.zip", "can hold a recipe's images, and no rows"),
+    "an empty zip": (
+        {"p.zip": b"PK\x05\x06" + b"\0" * 18},
+        "p.zip",
+        "neither a table nor photos in it (0 other files)",
+    ),
+    "no zip": ({"p.zip": b"PK"}, "p.zip", "can't be read as one"),
+    "a zip of photos": (
+        {"p.zip": zipped("a/1.jpg", "a/2.JPG", "__MACOSX/a/._1.jpg")},
+        "p.zip",
+        "2 photos and no table",
+    ),
+    "a zip of all": (
+        {"p.zip": zipped("shop/", "shop/b.csv", "shop/a.jsonl", "shop/1.jpg")},
+        "p.zip",
+        "'shop/a.jsonl' and 1 more such file and 1 photo: unpack it, and run vlmdata init on the folder",
+    ),
     "rejected rows": ({"rejected.jsonl": b"{}\n"}, "rejected.jsonl", "type: rejected, path: rejected.jsonl"),
     "a refused build": ({"rejected.jsonl": b"{}\n", "report.json": b"{}"}, "", "take its recipe"),
     "a built dataset": ({"manifest.json": b"{}", "dataset_dict.json": b"{}"}, "", "this is a built dataset"),

@@ -11,6 +11,7 @@ import pytest
 import vlmdata
 from tests.vlmdata.shop import drawn, encoded
 from vlmdata.cli import app
+from vlmdata.contract import validator
 from vlmdata.errors import BuildRefusedError, ConfigError, ContractError, NoDatasetError
 from vlmdata.importing import import_recipe
 from vlmdata.terminal import exit_code_of
@@ -122,10 +123,17 @@ def test_a_table_where_a_recipe_or_conversations_belong_is_sent_to_init(
 def test_validating_what_is_no_dataset_is_a_mistake_in_usage(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (here / "u.csv").write_text("sku\nA\n", encoding="utf-8")
     (here / "empty").mkdir()
+    (here / "photos" / "mugs").mkdir(parents=True)
+    (here / "photos" / "mugs" / "1.JPG").write_bytes(encoded(drawn(1), "JPEG"))
+    (here / "shop").mkdir()
+    (here / "shop" / "p.csv").write_text("sku\nA\n", encoding="utf-8")
     for path, said in (
         ("nofolder", "nofolder: there is no such file or folder"),
         ("u.csv", "u.csv: is a table that no recipe beside or above it reads; vlmdata init u.csv writes one"),
         ("empty", "empty: the folder is empty"),
+        ("photos", "photos: is a folder with one photo and neither a dataset, a recipe nor conversations"),
+        ("photos/mugs", "or let vlmdata init photos/mugs write one"),
+        ("shop", "shop: is a folder with a table, 'p.csv', that no recipe in it reads; vlmdata init shop writes one"),
     ):
         assert run("validate", path) == 2
         assert said in capfd.readouterr().out
@@ -148,3 +156,31 @@ def test_a_dataset_built_into_the_folder_is_not_read_as_conversations(here: Path
     again = vlmdata.import_dataset(".", "out", replace=True, workers=1)
     assert first.ledger.rows_used == 2
     assert again.report == first.report
+
+
+def test_every_key_that_finds_no_place_is_counted(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    extra = {f"key-{number:02}": "x" for number in range(14)}
+    name = written(*({"messages": TURNS, "id": str(row), **extra} for row in range(9)), {"messages": TURNS, "late": 1})
+    assert run("import", name, "--out", "out") == 0
+    built = json.loads((here / "out" / "report.json").read_text(encoding="utf-8"))
+    assert built["left_out"] == {**dict.fromkeys(extra, 9), "late": 1}
+    assert sum(built["left_out"].values()) == built["ledger"]["changed"]["import.left_out"]
+    validator("report.v1").validate(built)
+    assert "'key-11' 9 … 3 more keys; a recipe keeps" in capfd.readouterr().out
+    vlmdata.split(here / "out", here / "anew", {"train": 1.0})
+    assert json.loads((here / "anew" / "report.json").read_text(encoding="utf-8"))["left_out"] == built["left_out"]
+
+
+def test_a_finding_names_its_row_where_the_row_has_an_id(here: Path) -> None:
+    twice = [{"from": "human", "value": "<image><image> Which?"}, ASKED[1]]
+    written({"id": "chat-7", "conversations": twice, "image": "1.png"}, {"conversations": twice, "image": "1.png"})
+    found = vlmdata.validate("a.jsonl").problems
+    assert [(problem.rule, problem.id, problem.line) for problem in found] == [
+        ("messages.images", "chat-7", 1),
+        ("messages.images", "", 2),
+    ]
+    with pytest.raises(BuildRefusedError):
+        vlmdata.import_dataset("a.jsonl", "out", workers=1)
+    first = json.loads((here / "out.rejected" / "rejected.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    assert first["problems"][0]["id"] == "chat-7"
+    assert "id" not in first  # the id stays free for another row

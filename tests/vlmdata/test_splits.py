@@ -17,9 +17,11 @@ import vlmdata
 from tests.vlmdata.near_duplicates import jpeg, product_photo, saved
 from tests.vlmdata.shop import COLUMNS, Shop, product
 from tests.vlmdata.test_build import records
+from vlmdata.cli import app
 from vlmdata.contract import validator
 from vlmdata.errors import ConfigError
 from vlmdata.splits.filling import fill, fill_groups
+from vlmdata.terminal import exit_code_of
 
 GROUPS = st.lists(st.sampled_from([f"g{i}" for i in range(40)]), min_size=1, max_size=300)
 SHARES = st.sampled_from(
@@ -248,3 +250,32 @@ def test_settled_rows_count_and_strata_fill_the_whole(
         for split, share in shares.items():
             rows = sum(sizes[group] for group in sizes if chosen[group] == split)
             assert abs(rows - share * len(groups)) <= max(sizes.values()) + 1e-6
+
+
+def test_a_division_is_said_in_words(
+    shop: Shop, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog(shop, 20, {1: 0})
+    path = shop.build(tags=["kind"], split={"train": 1.0}).path
+    monkeypatch.chdir(path.parent)
+
+    def run(*words: str) -> tuple[int, str]:
+        code = exit_code_of(lambda: app(["split", path.name, *words]), name="vlmdata")
+        said = capfd.readouterr()
+        return code, said.out + said.err
+
+    assert run("--out", "anew", "--shares", "train=0.5,test=0.5") == (
+        0,
+        "rows            20, all of them kept; 10 stand in another split than before\n"
+        "splits          train 10 (50.0%)  test 10 (50.0%)\n"
+        "kept together   19 groups of related rows, the largest of 2 rows\n"
+        "near-duplicates 2 images that look like another one\n"
+        '-> anew    open it with datasets.load_from_disk("anew")\n',
+    )
+    code, said = run("--dry-run", "--together", "group")
+    assert code == 0
+    assert "near-duplicates not looked for, since --together leaves near_duplicate out\n" in said
+    assert said.endswith("nothing was written, as --dry-run asks\n")
+    assert run("--dry-run", "--stratify", "knd")[1].strip().endswith("stratified; did you mean 'kind'?")
+    assert "the shares train=0.5, test=0.1 add up to 0.6" in run("--dry-run", "--shares", "train=0.5,test=0.1")[1]
+    assert "with a share above 0 and at most 1" in run("--dry-run", "--shares", "train=1.5")[1]

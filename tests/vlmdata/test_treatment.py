@@ -150,6 +150,19 @@ def test_a_position_behind_the_end_of_a_picture_is_found_and_goes(behind: str) -
     assert not fault_of(plain)
 
 
+@pytest.mark.parametrize("behind", BEHIND)
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_a_position_behind_the_end_of_a_png_or_webp_is_found_and_goes(kind: str, behind: str) -> None:
+    first = encoded(PICTURE, kind)
+    data = first + BEHIND[behind]()
+    assert "gps" in examine(data).traits
+    assert fault_of(data) == LOCATED
+    assert treated(data, metadata="strip_location").data == first
+    plain = first + encoded(drawn(4), "JPEG", exif=exif(1))
+    assert "gps" not in examine(plain).traits
+    assert not fault_of(plain)
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32"])
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
 def test_a_position_in_xmp_of_wide_letters_is_found_and_goes(kind: str, encoding: str) -> None:

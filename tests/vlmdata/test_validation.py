@@ -312,3 +312,24 @@ def test_an_image_in_two_splits_is_found_by_its_bytes(shop: Shop) -> None:
 
     rewritten(path, leak)
     assert set(vlmdata.validate(path, images=False).by_rule()) == {"split.image_leak"}
+
+
+def test_images_are_counted_alike_of_a_recipe_a_build_and_a_dataset(shop: Shop) -> None:
+    for number in range(3):
+        shop.photo(f"p{number}.png", encoded(drawn(number)))
+    rows = [product(number, photo=f"p{number % 3}.png") for number in range(5)]
+    again = (rows[0][0] + "-again", *rows[0][1:])
+    shop.write([*rows, again])
+    path, built = written(shop, duplicates="reject"), shop.build(duplicates="reject")
+    assert built.ledger.rejected_by_rule == {"dataset.duplicate": 1}
+    ledger = built.ledger
+    assert (ledger.rows_used, ledger.rows_rejected, ledger.conversations_made) == (5, 1, 6)
+    counts = [(found.records, found.images) for found in map(vlmdata.validate, (path, built.path))]
+    assert counts == [(5, ledger.images_references)] * 2
+    assert (ledger.images_unique, ledger.images_references) == (3, 5)
+
+
+def test_what_is_wrong_with_a_row_names_its_id(shop: Shop) -> None:
+    shop.write([product(1, photo="")])
+    (problem,) = vlmdata.validate(written(shop)).problems
+    assert (problem.rule, problem.id) == ("images.none", product(1)[0])

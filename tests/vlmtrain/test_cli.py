@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -113,7 +114,7 @@ def test_a_training_as_json_is_read_by_a_program(
     )
     made = SftResult(output=Path("out"), adapter=Path("out/adapter"), model=None, training=figures, preflight=found)
     monkeypatch.setattr("vlmtrain.run.sft", lambda *_, **__: made)
-    monkeypatch.setattr(cli, "config_of", lambda *_: None)
+    monkeypatch.setattr(cli, "config_of", lambda *_: SimpleNamespace(train=None))
     with pytest.raises(SystemExit):
         cli.app(["sft", "run.yaml", "--format", "json"])
     data = json.loads(capsys.readouterr().out)

@@ -203,6 +203,7 @@ def test_results_and_predictions_go_only_by_name(run: Path) -> None:
     [
         ("Qwen/Qwen2-VL-7B-Instruct", "apache-2.0", "is under the licence `apache-2.0`."),
         ("google/gemma-3-4b-it", "gemma", "`gemma`; its terms: https://ai.google.dev/gemma/terms."),
+        ("allenai/Molmo2-8B", "apache-2.0", "`apache-2.0`. That is by others' words; see the base's own page."),
     ],
 )
 def test_the_licence_of_a_known_base_is_on_the_card(run: Path, base: str, licence: str, words: str) -> None:
@@ -213,6 +214,8 @@ def test_the_licence_of_a_known_base_is_on_the_card(run: Path, base: str, licenc
     assert f"license: {licence}\n" in card
     assert words in card
     assert any("asks something of who passes the model on" in note for note in plan.notes) == (licence == "gemma")
+    said = "is known by others' words alone: look at https://huggingface.co/allenai/Molmo2-8B before others may see"
+    assert any(said in note for note in plan.notes) == (base == "allenai/Molmo2-8B")
 
 
 def test_what_is_no_run_is_said_so(run: Path, tmp_path: Path) -> None:

@@ -8,10 +8,12 @@ import pytest
 
 from tests.vlmtrain.answered import a_control, a_row, candidate, helped, references, result, rows_of
 from vlmtrain.comparing import Change
+from vlmtrain.errors import ThresholdError
 from vlmtrain.evaluation import Alone
 from vlmtrain.findings import findings, warnings
 from vlmtrain.intervals import Interval
 from vlmtrain.score_words import around, chance_words, difference, figure, most_wrong, score_words
+from vlmtrain.thresholds import require
 from vlmtrain.verdict import headline, holding, main_comparison
 from vlmtrain.verdict_images import control_finding
 
@@ -188,6 +190,44 @@ def test_rows_that_failed_and_answers_that_hang_on_the_batch_are_warned_of() -> 
         "The adapter could not take 2 of 10 rows; each counts as wrong. Without them: every field named 100%.",
         "1 of 8 rows were answered otherwise by the adapter one by one than in a batch.",
     ]
+
+
+def test_fields_that_the_references_do_not_name_are_warned_of() -> None:
+    rows = rows_of(20)
+    for row in rows:
+        row["fields"].append({"name": "code", "value": f"X-{row['id']}"})
+    found = result(rows, (candidate("base", rows, ["No"] * 20), candidate("adapter", rows, references(rows))))
+    assert warnings(found) == [
+        "The references themselves name code (0%) in few rows or none, and reach 67% by attribute_recall: "
+        "answers like them can't reach more."
+    ]
+    with pytest.raises(ThresholdError) as caught:
+        require(found, {"attribute_recall": 0.8, "attribute_recall.brand": 2})
+    (recall, brand) = caught.value.problems
+    assert recall.message.endswith(
+        "at least 0.8 was asked for; the references themselves reach 0.6667, so that no model that answers as they do "
+        "can reach it"
+    )
+    assert "the references themselves reach 1," in brand.message
+    with pytest.raises(ThresholdError) as caught:
+        require(result(rows, (candidate("base", rows, ["No"] * 20),)), {"attribute_recall": 0.5})
+    assert caught.value.problems[0].message.endswith("at least 0.5 was asked for")
+
+
+@pytest.mark.parametrize(
+    ("fields", "metrics", "said"),
+    [
+        (True, ["exact_match"], "The rows have fields, which no metric here looks at (attribute_recall does), and no "),
+        (False, ["exact_match"], "The rows have no fields, and no slice has enough rows to tell by."),
+        (True, ["attribute_recall"], "Neither a field nor a slice has enough rows to tell by."),
+    ],
+)
+def test_why_no_place_can_be_told_is_said_as_it_is(fields: bool, metrics: list[str], said: str) -> None:
+    rows = [row if fields else {**row, "fields": []} for row in rows_of(4)]
+    both = [candidate(name, rows, references(rows), metrics=metrics) for name in ("base", "adapter")]
+    where = findings(result(rows, both))[1]
+    assert where.answer == "Can't be told"
+    assert where.said.startswith(said)
 
 
 def change(p: float) -> Change:

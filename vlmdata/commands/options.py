@@ -9,7 +9,10 @@ import typer
 from vlmdata.terminal import Format
 
 Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="put a value over the file's; repeatable")
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="put a value over the file's, with paths relative to the file; repeatable"
+    ),
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="text for a person, json for a program")]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="threads; the machine's cores by default")]

@@ -67,7 +67,7 @@ def split(
         said = asdict(done) | {"path": shown_path(out) if done.path is not None and out is not None else None}
         say(json.dumps(said, indent=2, ensure_ascii=False))
     else:
-        say(split_text(done, shown_path(out) if out is not None else ""))
+        say(split_text(done, shown_path(out) if out is not None else "", looked="near_duplicate" in together))
 
 
 def parsed_shares(text: str) -> dict[str, float]:
@@ -82,21 +82,29 @@ def parsed_shares(text: str) -> dict[str, float]:
         except ValueError:
             value = 0.0
         if not sign or not name or name in shares or not 0 < value <= 1:
-            raise ConfigError(f"--shares {text}: found {word.strip()!r}, expected each split once, such as train=0.9")
+            expected = "each split once, with a share above 0 and at most 1, such as train=0.9"
+            raise ConfigError(f"--shares {text}: found {word.strip()!r}, expected {expected}")
         shares[name] = value
     return shares
 
 
-def split_text(done: SplitResult, out: str) -> str:
-    """How a dataset was divided, as lines for a terminal."""
+def split_text(done: SplitResult, out: str, *, looked: bool = True) -> str:
+    """How a dataset was divided, as lines for a terminal. `looked`: whether near-duplicates were to be looked for."""
     total = sum(done.splits.values())
     splits = "  ".join(f"{name} {rows:,} ({rows / max(total, 1):.1%})" for name, rows in done.splits.items())
     lines = [
-        f"rows            {total:,}, of which {done.moved:,} were in a split of another name",
+        f"rows            {total:,}, all of them kept; {done.moved:,} stand in another split than before",
         f"splits          {splits}",
-        f"groups          {done.groups:,} that stay together, largest {done.largest:,}",
-        f"near-duplicates {done.near_duplicates:,} images look like another",
+        f"kept together   {done.groups:,} groups of related rows, the largest of {_counted(done.largest, 'row')}",
+        f"near-duplicates {_counted(done.near_duplicates, 'image')} that look like another one"
+        if looked
+        else "near-duplicates not looked for, since --together leaves near_duplicate out",
     ]
     lines += [f"  {problem}" for problem in done.problems]
-    lines.append(f'-> {out}    open it with datasets.load_from_disk("{out}")' if done.path else "nothing was written")
+    written = f'-> {out}    open it with datasets.load_from_disk("{out}")'
+    lines.append(written if done.path else "nothing was written, as --dry-run asks")
     return "\n".join(lines)
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count:,} {word}{'s' if count != 1 else ''}"

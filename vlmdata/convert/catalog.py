@@ -72,7 +72,8 @@ class CatalogConverter:
         problems += self._text_problems(raw, values)
         problems = [*odd, *(each for each in problems if each.field not in {problem.field for problem in odd})]
         if problems:
-            yield Rejection(origin=raw.origin, problems=tuple(problems), row=raw.values)
+            named = tuple(replace(problem, id=self._given_id(values)) for problem in problems)
+            yield Rejection(origin=raw.origin, problems=named, row=raw.values)
             return
         described = self._described(raw, values, images)
         if isinstance(described, Rejection):
@@ -207,9 +208,11 @@ class CatalogConverter:
         return {tag: value for tag, value in tags.items() if value}
 
     def _row_id(self, raw: RawRecord, values: Mapping[str, Any]) -> str:
-        if self.recipe.id is not None:
-            return (as_text(values[self.recipe.id]) or "").strip()
-        return row_hash(raw.values)
+        return self._given_id(values) if self.recipe.id is not None else row_hash(raw.values)
+
+    def _given_id(self, values: Mapping[str, Any]) -> str:
+        """The id that the row itself holds, where the recipe names its column."""
+        return (as_text(values[self.recipe.id]) or "").strip() if self.recipe.id is not None else ""
 
 
 def value_at(values: Mapping[str, Any], name: str) -> Any:

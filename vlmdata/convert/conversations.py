@@ -67,7 +67,7 @@ class ConversationsConverter:
         draft = self._draft(raw)
         self._read(draft, raw)
         if draft.faults:
-            yield self._rejection(raw, draft.faults)
+            yield self._rejection(raw, draft.faults, self._named(raw, draft) or "")
             return
         for change in draft.changes:
             self.tools.changed(change)
@@ -193,7 +193,8 @@ class ConversationsConverter:
             return (as_text(value_at(named_values(raw), self.recipe.id)) or "").strip()
         return draft.id
 
-    def _rejection(self, raw: RawRecord, faults: list[Fault]) -> Rejection:
+    def _rejection(self, raw: RawRecord, faults: list[Fault], name: str = "") -> Rejection:
+        """The rejection of a row; its problems name it where it has a name, which another row may still bear."""
         origin = raw.origin
         problems = [
             Problem(
@@ -203,6 +204,7 @@ class ConversationsConverter:
                 line=origin.line,
                 field=fault.field,
                 hint=fault.hint,
+                id=name,
             )
             for fault in faults
         ]

@@ -92,7 +92,8 @@ class MultiImageConverter:
         question = self._question(values)
         question.problems += self._row_problems(values)
         if question.problems:
-            yield _rejection(raw, question.problems)
+            name = self._given_id(values)
+            yield _rejection(raw, [replace(problem, id=name) for problem in question.problems])
             return
         for problem in question.warnings:
             self.tools.warn(_placed(raw, problem))
@@ -211,6 +212,10 @@ class MultiImageConverter:
             question.warnings.append(replace(problem, severity="warning"))
             question.images = question.images[: images.max]
 
+    def _given_id(self, values: Mapping[str, Any]) -> str:
+        """The id that the row itself holds, where the recipe names its column."""
+        return (as_text(value_at(values, self.recipe.id)) or "").strip() if self.recipe.id is not None else ""
+
     def _conversation(self, raw: RawRecord, values: Mapping[str, Any], question: Question) -> Conversation:
         recipe = self.recipe
         system = [_message("system", Part(type="text", text=question.context))] if question.context else []
@@ -219,7 +224,7 @@ class MultiImageConverter:
         fields |= {f"option.{letter}": text for letter, text in choices.items()}
         group = as_text(value_at(values, recipe.group)) if recipe.group is not None else None
         return Conversation(
-            id=(as_text(value_at(values, recipe.id)) or "").strip() if recipe.id is not None else row_hash(raw.values),
+            id=self._given_id(values) if recipe.id is not None else row_hash(raw.values),
             messages=(
                 *system,
                 _message("user", *_interleaved(question, self._asks.marker)),

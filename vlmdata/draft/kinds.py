@@ -12,6 +12,7 @@ from typing import Any
 
 from vlmdata.draft.photos import folders_below
 from vlmdata.draft.table import FILE_NAME
+from vlmdata.draft.zip_contents import zip_words
 from vlmdata.errors import ConfigError
 
 TABLES = {
@@ -67,9 +68,7 @@ def _kind_of_file(path: Path) -> Kind:
     if path.name == REJECTED:
         raise ConfigError(_rejected_words(path))
     if suffix == ".zip":
-        raise ConfigError(
-            f"{path}: a zip file can hold a recipe's images, and no rows; name the table, or the folder of both"
-        )
+        raise ConfigError(zip_words(path))
     if path.name == "dataset_info.json" or suffix == ".tar":
         return Kind(type="conversations", path=path)
     return Kind(type=TABLES.get(suffix, "csv"), path=path)

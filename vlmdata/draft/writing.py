@@ -220,7 +220,8 @@ def _column(column: Column, separator: str | None) -> str:
 def _kept(roles: Roles) -> Iterator[str]:
     fields = [column.name for column in roles.facts if column.has_name]
     if fields:
-        yield commented(f"fields: {flow_list(fields)}", "kept with each row, for evaluation")
+        comment = "for evaluation, which looks for them in answers: keep those that the texts say"
+        yield commented(f"fields: {flow_list(fields)}", comment)
     if roles.tags:
         comment = "few different values: evaluation is sliced by them"
         yield commented(f"tags: {flow_list([column.name for column in roles.tags])}", comment)

@@ -18,10 +18,16 @@ def has_more(data: bytes) -> bool:
     if data.startswith(JPEG_START):
         end = data.rfind(JPEG_END)
         return end >= 0 and len(data) - end - len(JPEG_END) > MOST_BEHIND
+    return data.startswith(PNG_START) and len(behind(data)) > MOST_BEHIND
+
+
+def behind(data: bytes) -> bytes:
+    """What stands behind a PNG's or WebP's picture, by what the file itself says of its end; nothing of other kinds."""
     if data.startswith(PNG_START):
-        end = max((end for _, _, end in _chunks(data)), default=len(data))
-        return len(data) - end > MOST_BEHIND
-    return False
+        return data[max((end for _, _, end in _chunks(data)), default=len(data)) :]
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return data[8 + int.from_bytes(data[4:8], "little") :]
+    return b""
 
 
 def refuse_changed_png(data: bytes) -> None:

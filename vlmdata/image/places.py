@@ -1,4 +1,4 @@
-"""Coordinates that stand where a reader of the picture does not look: behind a JPEG's end, and in a GIF's XMP."""
+"""Coordinates that stand where a reader of the picture does not look: behind its end, and in a GIF's XMP."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from PIL import Image
 
+from vlmdata.image.endings import behind
 from vlmdata.image.exif import PREFIX
 from vlmdata.image.jpeg_segments import has_plain_header
 from vlmdata.image.traits import XMP_POSITION, coordinates_in
@@ -23,14 +24,18 @@ LONGEST_BLOCK = 65_536
 
 
 def tells_place(data: bytes) -> bool:
-    """Whether a JPEG or GIF holds coordinates anywhere: a phone puts further pictures and a film behind the first one.
+    """Whether a JPEG or GIF holds coordinates anywhere, or a PNG or WebP behind its picture: a phone puts further
+    pictures and a film there.
 
-    Other formats hold none but those that their readers find.
+    Otherwise these and other formats hold none but those that their readers find.
     """
     if data.startswith(GIF_START):
         return GIF_XMP in data and any(word in data.replace(b"\0", b"") for word in XMP_POSITION)
-    if not data.startswith(JPEG_START):
-        return False
+    return _holds_place(data if data.startswith(JPEG_START) else behind(data))
+
+
+def _holds_place(data: bytes) -> bool:
+    """Whether XMP, EXIF or a film with coordinates stands anywhere in these bytes."""
     packets = _blocks(data, XMP_START)
     if any(word in packet.replace(b"\0", b"") for packet in packets for word in XMP_POSITION):
         return True

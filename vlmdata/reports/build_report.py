@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -13,6 +14,9 @@ from vlmdata.record import Change, Problem, problem_dict
 
 SAMPLES = 5
 MOST_KINDS = 100
+LEFT_OUT = "import.left_out"
+MOST_KEYS, SHOWN_KEYS = 1_000, 12
+"""Keys that a dataset has no place for: as many are counted one by one, and as many are shown to a person."""
 
 
 @dataclass(slots=True)
@@ -20,11 +24,12 @@ class Findings:
     """The first problems of each rule, to show; all of them are in rejected.jsonl. `also` is told of every one, and
     whether a row was rejected for it.
 
-    `likeness` is the report's word on near-duplicate images.
+    `likeness` is the report's word on near-duplicate images; `left_out` counts the keys that found no place.
     """
 
     by_rule: dict[str, list[Problem]] = field(default_factory=dict)
     changes: dict[str, list[Change]] = field(default_factory=dict)
+    left_out: Counter[str] = field(default_factory=Counter)
     likeness: dict[str, Any] = field(
         default_factory=lambda: {"looked": False, "pairs": 0, "images": 0, "held": 0, "samples": []}
     )
@@ -40,7 +45,9 @@ class Findings:
                 kept.append(problem)
 
     def add_change(self, change: Change) -> None:
-        """Keep a change as a sample, unless its rule has enough of them in this field."""
+        """Keep a change as a sample, unless its rule has enough of them in this field; count a key that is left out."""
+        if change.rule == LEFT_OUT and (change.field in self.left_out or len(self.left_out) < MOST_KEYS):
+            self.left_out[change.field] += 1
         kept = self.changes.setdefault(f"{change.rule} {change.field}", [])
         if len(kept) < SAMPLES and len(self.changes) <= MOST_KINDS and (change.before or change.after):
             kept.append(change)
@@ -66,6 +73,7 @@ def build_report(recipe: Recipe, ledger: Ledger, findings: Findings, *, refused:
         "problems": [problem_dict(problem) for problem in findings.samples()],
         "changes": findings.changed_samples(),
         "likeness": findings.likeness,
+        **({"left_out": dict(sorted(findings.left_out.items()))} if findings.left_out else {}),
     }
 
 
@@ -106,9 +114,7 @@ def terminal_text(report: Mapping[str, Any], out: str, *, problems: Sequence[Pro
     lines += _rule_lines("warnings", ledger["warned_by_rule"], label)
     lines += _rule_lines("changed", ledger["changed"], label)
     if keys := left_out_keys(report):
-        lines.append(
-            f"{'  left out':<{label}} {keys}, as samples show; a recipe keeps a row's own keys under fields or tags"
-        )
+        lines.append(f"{'  left out':<{label}} {keys}; a recipe keeps a row's own keys under fields or tags")
     lines += [f"  {problem}" for problem in problems]
     if report["published"]:
         lines.append(f'-> {out}    open it with datasets.load_from_disk("{out}"); look at {out}/report.html')
@@ -140,15 +146,14 @@ def changed_words(changed: Mapping[str, int]) -> str:
     return f"their bytes as they were but for {', '.join(done)}"
 
 
-LEFT_OUT = "import.left_out"
-MOST_KEYS = 12
-
-
 def left_out_keys(report: Mapping[str, Any]) -> str:
-    """The keys of others' conversations that a dataset has no place for, as far as samples show them."""
-    keys = list(dict.fromkeys(change["field"] for change in report["changes"] if change["rule"] == LEFT_OUT))
-    more = f" … {len(keys) - MOST_KEYS} more" if len(keys) > MOST_KEYS else ""
-    return f"{', '.join(map(repr, keys[:MOST_KEYS]))}{more}"
+    """The keys of others' conversations that a dataset has no place for, each with how often, the most frequent first:
+    `'model' 62, 'meta' 3 … 2 more keys`."""
+    counts: Mapping[str, int] = report.get("left_out", {})
+    ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    shown = ", ".join(f"{key!r} {count:,}" for key, count in ordered[:SHOWN_KEYS])
+    rest = len(ordered) - SHOWN_KEYS
+    return f"{shown} … {rest:,} more key{'s' if rest > 1 else ''}" if rest > 0 else shown
 
 
 def _rule_lines(title: str, counts: dict[str, int], label: int) -> list[str]:

@@ -81,8 +81,7 @@ def _record(row: pa.RecordBatch) -> dict[str, Any]:
     images = row.column("images").flatten()
     data, names = (pc.struct_field(images, name) for name in ("bytes", "path"))
     record["images"] = [
-        {"bytes": bytes_at(data, place), "path": names[place].as_py() or ""}
-        for place in range(len(images))
+        {"bytes": bytes_at(data, place), "path": names[place].as_py() or ""} for place in range(len(images))
     ]
     return record
 

@@ -267,7 +267,7 @@ def changes_section(report: Mapping[str, Any]) -> str:
         arrow = f"{shortened(change['before'], 80)!r} → {shortened(change['after'], 80)!r}"
         samples.setdefault(change["rule"], f"{change['field']}: {arrow}")
     if keys := left_out_keys(report):
-        samples[LEFT_OUT] = f"of {keys}; {samples[LEFT_OUT]}"
+        samples[LEFT_OUT] = "; ".join(filter(None, [keys, samples.get(LEFT_OUT)]))
     rows = [
         [f"<code>{text(rule)}</code>", f'<span dir="auto">{text(samples.get(rule, ""))}</span>', f"{count:,}"]
         for rule, count in list(changed.items())[:MOST_RULES]

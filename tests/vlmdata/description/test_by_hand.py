@@ -74,3 +74,16 @@ def test_a_dry_run_speaks_of_the_file_and_of_no_tokens(shop: Path) -> None:
     said = estimate_text(estimate_descriptions(vlmdata.load_recipe(shop / "recipe.yaml")))
     assert "2 rows: 0 in the journal, 2 to be looked for in the file of answers" in said
     assert "token" not in said
+
+
+def test_a_build_names_all_that_is_wrong_with_a_text_as_describe_does(shop: Path, tmp_path: Path) -> None:
+    lines = [json.dumps({"id": name, "text": text}) for name, text in (("NG-01", TEXT), ("NG-02", "<p>A mug.</p>"))]
+    (shop / "answers.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    recipe = vlmdata.load_recipe(shop / "recipe.yaml")
+    result = vlmdata.describe(recipe)
+    assert result.tally.rejected == {"describe.too_short": 1, "text.html": 1}
+    built = vlmdata.build(recipe, tmp_path / "out")
+    assert built.ledger.rejected_by_rule == result.tally.rejected
+    (rejection,) = built.rejections
+    assert [problem.field for problem in rejection.problems] == ["description", "description"]
+    assert vlmdata.validate([shop / "recipe.yaml"]).by_rule() == result.tally.rejected

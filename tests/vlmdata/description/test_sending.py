@@ -72,8 +72,9 @@ def test_a_photo_that_says_where_it_was_taken_is_refused_where_the_recipe_wants_
 
 
 @pytest.mark.parametrize("location", ["strip", "refuse"])
-def test_a_place_in_a_second_picture_behind_a_plain_one_is_not_sent(catalog: Catalog, location: str) -> None:
-    one_photo(catalog, photo(4, kind="JPEG") + with_position(), "a.jpeg")
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_a_place_in_a_second_picture_behind_a_plain_one_is_not_sent(catalog: Catalog, location: str, kind: str) -> None:
+    one_photo(catalog, photo(4, kind=kind) + with_position(), f"a.{kind.lower()}")
     with GeminiServer() as server:
         result = described(catalog.recipe(pictures={"location": location}), server)
         assert result.tally.rejected == ({} if location == "strip" else {"describe.location": 1})
