@@ -108,7 +108,7 @@ class Asker:
         """What became of an ask, once the disk has it; None where the run stops before there is an answer.
 
         A row keeps its place at the gate until then: so a kill can't cost more answers than may be asked for at once,
-        however slow the disk is. Raises JournalError.
+        however slow the disk is. (One that is asked to be repaired gives its place up meanwhile.) Raises JournalError.
         """
         spent = Spent()
         async with AsyncExitStack() as place:
