@@ -30,13 +30,19 @@ def look_at_dataset(look: Look) -> None:
     if any(problem.severity == "error" for problem in problems):
         look.looked.not_checked.append("the records, since the dataset does not follow the contract")
         return
+    _look_at_all(look)
+    pa.default_memory_pool().release_unused()
+    look.collector.add_all(_opening_problems(look))
+    look.collector.add_all(_manifest_problems(look))
+
+
+def _look_at_all(look: Look) -> None:
+    """Look at every record, then at the dataset as a whole."""
     corpus = BuiltCorpus.open(look.path)
     whole = Whole.of(corpus, look)
     with ThreadPoolExecutor(max_workers=look.workers, thread_name_prefix="validate") as pool, QUIET, quick_turns():
         _look_at_records(look, corpus, whole, pool)
     whole.finish()
-    look.collector.add_all(_opening_problems(look))
-    look.collector.add_all(_manifest_problems(look))
 
 
 def _look_at_records(look: Look, corpus: BuiltCorpus, whole: Whole, pool: Executor) -> None:

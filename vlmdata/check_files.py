@@ -195,8 +195,9 @@ def _severity_of(settings: CheckSettings, name: str) -> dict[str, str]:
 
 
 def command_layer(data: Mapping[str, Any]) -> Layer:
-    """What a command line, or a program, was told. Raises ConfigError."""
-    settings = Settings(source="options", data={key: value for key, value in data.items() if value not in (None, [])})
+    """What a command line, or a program, was told; a program's tuples are lists. Raises ConfigError."""
+    given = {key: list(value) if isinstance(value, tuple) else value for key, value in data.items()}
+    settings = Settings(source="options", data={key: value for key, value in given.items() if value not in (None, [])})
     refuse("options", [*check(settings, "settings.v1"), *rule_problems(settings)], ConfigError)
     return Layer(source="options", data=settings.data)
 
