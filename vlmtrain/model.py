@@ -116,6 +116,8 @@ def _quantisation(model: ModelConfig) -> str:
 def _load_weights(model: ModelConfig, device: torch.device, dtype: torch.dtype, family: ModelFamily) -> PreTrainedModel:
     from transformers import AutoModelForImageTextToText
 
+    from vlmtrain.patch_embedding import multiply_patches
+
     with explained(model), library_noise():
         loaded: PreTrainedModel = AutoModelForImageTextToText.from_pretrained(
             model.base,
@@ -126,6 +128,7 @@ def _load_weights(model: ModelConfig, device: torch.device, dtype: torch.dtype, 
             use_safetensors=True,
             **origin_of(model),
         )
+    multiply_patches(loaded)
     return loaded
 
 
