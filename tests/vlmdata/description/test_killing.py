@@ -17,6 +17,7 @@ import pytest
 import vlmdata
 from tests.vlmdata.description.catalog import PRICES, Catalog, described, environment
 from tests.vlmdata.description.servers.gemini import GeminiServer
+from tests.vlmdata.description.servers.gemini_jobs import BatchPlan
 from tests.vlmdata.description.servers.script import Script
 from tests.vlmdata.description.test_describing import bytes_of
 
@@ -194,3 +195,49 @@ def test_the_command_speaks_to_a_person_and_to_a_program(catalog: Catalog) -> No
     assert "3 in the journal    0 asked    0 left" in text
     assert "saved by the journal" in text
     assert os.fspath(catalog.folder) not in text.partition("build the dataset")[0]
+
+
+BY_JOBS = """
+import sys
+from vlmdata.description import batches
+batches.MOST_ASKS, batches.POLL_SECONDS = 10, 0.02
+from vlmdata.cli import main
+sys.argv = ["vlmdata", "describe", sys.argv[1]]
+main()
+"""
+
+
+@pytest.mark.long
+def test_jobs_are_paid_once_wherever_a_run_is_killed(catalog: Catalog) -> None:
+    """Killed while it uploads, hands in, waits and takes answers: the next run finds the jobs, and makes none twice."""
+    rows, kills, chance = 60, 15, random.Random(7)
+    catalog.write(rows)
+    catalog.recipe(batch=True, prices=PRICES)
+    command = [sys.executable, "-c", BY_JOBS, str(catalog.folder / "recipe.yaml")]
+    with GeminiServer(batch=BatchPlan(looks=3)) as server:
+        assert until_killed(command, server, lambda: False) == 0
+        steps = server.jobs.asked
+    whole = catalog.answers()
+    catalog.journal.unlink()
+    with GeminiServer(batch=BatchPlan(looks=3)) as server:
+        ended = 0
+        for _ in range(kills):
+            goal = server.jobs.asked + chance.randrange(1, max(steps // 4, 2))
+            pause = chance.random() / 50
+            code = until_killed(command, server, lambda goal=goal, pause=pause: reached(server, goal, pause))  # type: ignore[misc]
+            ended += code == 0
+        assert ended < kills, "every run came to its end before it was killed"
+        assert until_killed(command, server, lambda: False) == 0
+        asked = [line["key"] for job in server.jobs.made.values() for line in job.lines]
+        assert len(asked) == len(set(asked)) == rows
+        assert max(server.paid.values()) == 1
+    assert catalog.answers() == whole
+    assert len(whole) == rows
+
+
+def reached(server: GeminiServer, requests: int, pause: float) -> bool:
+    """Whether so many requests for files and jobs have come, and a moment has passed since."""
+    if server.jobs.asked < requests:
+        return False
+    time.sleep(pause)
+    return True

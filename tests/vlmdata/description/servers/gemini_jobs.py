@@ -52,9 +52,11 @@ class Jobs:
     files: dict[str, bytes] = field(default_factory=dict)
     made: dict[str, Job] = field(default_factory=dict)
     model: str = ""
+    asked: int = 0
 
     def respond(self, request: Request, url: str) -> Answer:
         """One request about files or jobs."""
+        self.asked += 1
         name = request.path.rpartition("/")[2]
         if "/upload/" in request.path:
             return self._upload(request, url)
