@@ -6,8 +6,8 @@ The same rows (photos of 2000 x 1600, photos.py), pixel budget and seed on all s
 after the other; TRL with 0, 1 and 2 workers, of which the fastest counts. Two things are measured. The batches alone,
 with no model: what a model would get that is never the slower one. And whole trainings, in float32, of a Qwen2-VL with
 its real pixel budget (1280 x 28 x 28), 4 x 4 patches a token instead of 2 x 2 (about 300 tokens an image) and next to
-no layers. Even that one reads 20 MB an image to embed its patches, whatever its width, and none of this is a figure of a
-GPU: the share of a step that is spent waiting for data is printed.
+no layers. Even that one reads 20 MB an image to embed its patches, whatever its width, and none of this is a figure of
+a GPU: the share of a step that is spent waiting for data is printed.
 The first batches do not count. The processor's time is that of all processes of a side, and says most on a machine
 that does other things too. TRL with another seed shows how far the losses of two trainings lie apart by chance.
 """
