@@ -205,6 +205,7 @@ class Scan:
         rows, place = [], 0
         for row in started.rows:
             mine = range(place, place + len(row.conversations))
+            row.warnings = [replace(problem, id=problem.id or row.name or "") for problem in row.warnings]
             row.warnings += [problem for each in mine if each not in bad for problem in problems.get(each, ())]
             row.rejections += list(_rejected(row, [bad.get(each) for each in mine]))
             rows.append(_row_row(row, sum(each not in bad for each in mine), samples, self.unique_ids))
@@ -268,7 +269,9 @@ def _too_large(row: Row, started: Started, images: dict[bytes, dict[str, Any]]) 
 
 
 def _at(row: Row, problem: Problem) -> Problem:
-    return replace(problem, source=row.entry.origin.source, line=row.entry.origin.line)
+    """The problem where its row stands, and by the row's name."""
+    origin = row.entry.origin
+    return replace(problem, source=origin.source, line=origin.line, id=problem.id or row.name or "")
 
 
 def _batch(entries: list[dict[str, Any]]) -> tuple[pa.RecordBatch, Sequence[int], dict[int, list[Problem]]]:

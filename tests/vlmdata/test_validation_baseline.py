@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import vlmdata
-from tests.vlmdata.shop import Shop, product
+from tests.vlmdata.shop import Shop, drawn, encoded, product
 from tests.vlmdata.test_validation import said, written
 from vlmdata.errors import ConfigError
 
@@ -31,6 +31,24 @@ def test_what_was_written_down_is_known_and_new_findings_are_not(
     result = vlmdata.validate(bad, baseline=baseline)
     assert [(problem.rule, problem.id) for problem in result.problems] == [("text.empty", "SKU-009")]
     assert (result.known, result.exit_code, result.gone) == (2, 1, ())
+
+
+def test_a_known_finding_about_a_photo_hides_none_about_the_photo_of_another_row(shop: Shop, tmp_path: Path) -> None:
+    for number in (0, 1):
+        shop.photo(f"{number}.png", encoded(drawn(number, (20, 10 + number))))
+    shop.write([product(0), product(2), product(3, photo="2.png;2.png")])
+    photos = {"root": "photos", "from": {"column": "photo", "separator": ";"}}
+    path, baseline = written(shop, images=photos), tmp_path / "known.json"
+    found = vlmdata.validate(path, write_baseline=baseline).problems
+    assert {(problem.rule, problem.id) for problem in found if problem.rule.startswith("images")} == {
+        ("images.too_small", "SKU-000"),
+        ("images.repeated", "SKU-003"),
+    }
+    shop.write([product(0), product(1), product(2), product(3, photo="2.png;2.png")])
+    left = vlmdata.validate(path, baseline=baseline).problems
+    assert [(problem.rule, problem.id) for problem in left if problem.rule.startswith("images")] == [
+        ("images.too_small", "SKU-001")
+    ]
 
 
 def test_what_is_gone_is_said_so_that_the_file_can_shrink(
