@@ -174,9 +174,12 @@ def _save_for_older_readers(processor: Any, folder: Path) -> None:
 def load_merged(folder: Path, device: torch.device, attention: str, family: ModelFamily | None = None) -> LoadedModel:
     """A merged folder as anyone would load it: by plain transformers, in the dtype that it was saved in.
 
-    `family`: the run's, where that is one from outside; else the one that config.json says.
+    Patches are multiplied as they were before, so that what differs comes from the weights. `family`: the run's, where
+    that is one from outside; else the one that config.json says.
     """
     from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    from vlmtrain.patch_embedding import multiply_patches
 
     model = AutoModelForImageTextToText.from_pretrained(
         folder,
@@ -186,6 +189,7 @@ def load_merged(folder: Path, device: torch.device, attention: str, family: Mode
         use_safetensors=True,
         local_files_only=True,
     )
+    multiply_patches(model)
     model.eval()
     return LoadedModel(
         model=model,
