@@ -25,6 +25,7 @@ AGAINST_BYTES, AGAINST_LOOKS, AGAINST_TEXT = "split.against_bytes", "split.again
 SHARED, UNSEEN = "split.shared_image", "split.without_near_duplicates"
 SPLIT_HINT = "split it anew with `vlmdata split`"
 UNSEEN_HINT = "take the row out"
+HASH_HINT = "build with images.verify: full; in a dataset of your own, write what vlmdata.image.inspecting.inspect says"
 
 
 def leak_findings(corpus: Corpus, against: Sequence[Corpus], settings: CheckSettings) -> Iterator[Problem]:
@@ -40,10 +41,21 @@ def leak_findings(corpus: Corpus, against: Sequence[Corpus], settings: CheckSett
     likeness = (_known_before(rows, farthest) or confirmed(rows, farthest)) if near else NOTHING
     for note in likeness.notes:
         yield Problem(rule=UNSEEN, message=note, severity="warning")
+    if near:
+        yield from _without_hash(rows)
     leaks = Leaks(rows=rows, likeness=likeness, settings=settings)
     yield from leaks.findings()
     if against:
         yield from leaks.against()
+
+
+def _without_hash(rows: CorpusRows) -> Iterator[Problem]:
+    """How many images can't be compared; where a recipe's split was looked through, that has said so."""
+    without = int((~rows.pictures.known).sum())
+    if without and getattr(rows.corpora[0], "looks", None) is None:
+        images = f"{without:,} of {len(rows.pictures.known):,} images have no dhash"
+        message = f"{images}: near-duplicates of them were not looked for"
+        yield Problem(rule=UNSEEN, message=message, hint=HASH_HINT, severity="warning")
 
 
 def _known_before(rows: CorpusRows, distance: float) -> Likeness | None:

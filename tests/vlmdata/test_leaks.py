@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,6 +55,21 @@ def test_a_changed_image_in_two_splits_is_found_by_its_looks(shop: Shop) -> None
     clean = vlmdata.split(path, shop.folder / "clean", {"train": 0.5, "test": 0.5})
     assert set(found(shop.folder / "clean")) == {"dataset.near_duplicate"}
     assert clean.groups == 4
+
+
+def test_images_without_a_hash_are_said_to_be_compared_with_none(shop: Shop) -> None:
+    import datasets
+
+    path = rows(shop, {f"A{n}": n % 4 for n in range(8)}, "leaky", changed=True)
+    whole = datasets.load_from_disk(str(path))
+
+    def blind(row: dict[str, Any]) -> dict[str, Any]:
+        return {"image_info": [{**info, "dhash": None} for info in row["image_info"]]}
+
+    whole.map(blind, features=whole["train"].features).save_to_disk(str(shop.folder / "blind"))
+    said = [problem.message for problem in vlmdata.validate(shop.folder / "blind").problems]
+    assert said == ["8 of 8 images have no dhash: near-duplicates of them were not looked for"]
+    assert not vlmdata.validate(shop.folder / "blind", images=False).problems
 
 
 def test_a_recipe_whose_split_has_compared_its_images_compares_them_once(
