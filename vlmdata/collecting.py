@@ -13,6 +13,9 @@ from vlmdata.record import Problem, Severity
 KEPT = 1_000
 """Problems that are kept of each rule, so that memory does not grow with what is wrong."""
 
+OF_BUILDS = frozenset({"images.repeated", "split.empty"})
+"""Rules that a build tells of as well, row by row."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Collector:
@@ -29,6 +32,7 @@ class Collector:
     known: Counter[str] = field(default_factory=Counter)
     all_keys: Counter[Key] | None = None
     _kept: dict[str, list[Problem]] = field(default_factory=dict)
+    _told_at: set[tuple[str, str, int]] = field(default_factory=set)
 
     def add(self, problem: Problem, rejecting: bool = False) -> None:
         """Take one problem, unless its rule is not wanted or the baseline knows it.
@@ -36,6 +40,8 @@ class Collector:
         What a row is rejected for stays an error, though its rule be a warning elsewhere, unless settings say so.
         """
         for settled in self.settings.applied((problem,)):
+            if settled.rule in OF_BUILDS:
+                self._told_at.add((settled.rule, settled.source, settled.line))
             if rejecting and problem.severity == "error" and problem.rule not in self.settings.severities:
                 settled = problem  # noqa: PLW2901
             if self.all_keys is not None or self.baseline is not None:
@@ -55,9 +61,9 @@ class Collector:
         for problem in problems:
             self.add(problem)
 
-    def has(self, rule: str) -> bool:
-        """Whether a rule has found anything so far."""
-        return any(found == rule for found, _ in self.counts) or rule in self.known
+    def has(self, problem: Problem) -> bool:
+        """Whether one of the rules that a build tells of as well has found this before, at the same place."""
+        return (problem.rule, problem.source, problem.line) in self._told_at
 
     def problems(self) -> tuple[Problem, ...]:
         """What was kept: errors first, then by rule, source and line; equal ones in the order they were found in."""

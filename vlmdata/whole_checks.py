@@ -18,9 +18,6 @@ from vlmdata.looking import Look
 from vlmdata.odd_ids import OddIds
 from vlmdata.protocols import Check, DatasetCheck
 
-OF_BUILDS = ("images.repeated", "split.empty")
-"""Rules that a build tells of as well, row by row; a recipe's scan has then told of all there is."""
-
 OF_LOOKS = (LOOKS, WITHIN, AGAINST_LOOKS)
 """Rules for which images are read and compared."""
 
@@ -54,9 +51,8 @@ class Whole:
     def finish(self) -> None:
         """Collect what was found, what leaks between the splits, and what the datasets `against` hold as well."""
         look = self.look
-        told = {rule for rule in OF_BUILDS if look.collector.has(rule)}
         for check in self.checks:
-            look.collector.add_all(problem for problem in check.findings() if problem.rule not in told)
+            look.collector.add_all([problem for problem in check.findings() if not look.collector.has(problem)])
         settings = look.settings
         if not look.images:
             settings = replace(settings, ignore=(*settings.ignore, *OF_LOOKS))

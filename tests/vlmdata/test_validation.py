@@ -333,3 +333,12 @@ def test_what_is_wrong_with_a_row_names_its_id(shop: Shop) -> None:
     shop.write([product(1, photo="")])
     (problem,) = vlmdata.validate(written(shop)).problems
     assert (problem.rule, problem.id) == ("images.none", product(1)[0])
+
+
+def test_an_image_named_twice_hides_no_equal_bytes_of_another_row(shop: Shop) -> None:
+    shop.photo("copy.png", (shop.folder / "photos" / "0.png").read_bytes())
+    shop.write([product(0, photo="0.png;copy.png"), product(1, photo="1.png;1.png")])
+    path = written(shop, images={"root": "photos", "from": {"column": "photo", "separator": ";"}})
+    found = [(problem.rule, problem.id) for problem in vlmdata.validate(path).problems]
+    assert found.count(("images.repeated", "SKU-000")) == 1
+    assert found.count(("images.repeated", "SKU-001")) == 1
