@@ -38,10 +38,11 @@ def leak_findings(corpus: Corpus, against: Sequence[Corpus], settings: CheckSett
         return
     rows = collect([corpus, *against])
     farthest = max((settings.threshold(name, "distance") for name in near), default=0.0)
-    likeness = (_known_before(rows, farthest) or confirmed(rows, farthest)) if near else NOTHING
+    before = _known_before(rows, farthest) if near else None
+    likeness = before or (confirmed(rows, farthest) if near else NOTHING)
     for note in likeness.notes:
         yield Problem(rule=UNSEEN, message=note, severity="warning")
-    if near:
+    if near and before is None:  # a split that looked through a recipe's images has said what it could not see
         yield from _without_hash(rows)
     leaks = Leaks(rows=rows, likeness=likeness, settings=settings)
     yield from leaks.findings()
@@ -50,9 +51,9 @@ def leak_findings(corpus: Corpus, against: Sequence[Corpus], settings: CheckSett
 
 
 def _without_hash(rows: CorpusRows) -> Iterator[Problem]:
-    """How many images can't be compared; where a recipe's split was looked through, that has said so."""
+    """How many images, of all corpora, can't be compared."""
     without = int((~rows.pictures.known).sum())
-    if without and getattr(rows.corpora[0], "looks", None) is None:
+    if without:
         images = f"{without:,} of {len(rows.pictures.known):,} images have no dhash"
         message = f"{images}: near-duplicates of them were not looked for"
         yield Problem(rule=UNSEEN, message=message, hint=HASH_HINT, severity="warning")

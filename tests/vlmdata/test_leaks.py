@@ -70,6 +70,11 @@ def test_images_without_a_hash_are_said_to_be_compared_with_none(shop: Shop) -> 
     said = [problem.message for problem in vlmdata.validate(shop.folder / "blind").problems]
     assert said == ["8 of 8 images have no dhash: near-duplicates of them were not looked for"]
     assert not vlmdata.validate(shop.folder / "blind", images=False).problems
+    rows(shop, {f"B{n}": n + 20 for n in range(8)}, "other")
+    recipe = shop.folder / "recipe.yaml"
+    recipe.write_text(yaml.safe_dump(portable(shop.recipe(split={"train": 0.5, "test": 0.5}))), encoding="utf-8")
+    against = vlmdata.validate(recipe, against=[shop.folder / "blind"]).problems
+    assert "split.without_near_duplicates" in {problem.rule for problem in against}
 
 
 def test_a_recipe_whose_split_has_compared_its_images_compares_them_once(
