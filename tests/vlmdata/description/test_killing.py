@@ -226,7 +226,7 @@ def test_jobs_are_paid_once_wherever_a_run_is_killed(catalog: Catalog) -> None:
             pause = chance.random() / 50
             code = until_killed(command, server, lambda goal=goal, pause=pause: reached(server, goal, pause))  # type: ignore[misc]
             ended += code == 0
-        assert ended < kills, "every run came to its end before it was killed"
+        assert ended <= kills // 2, "most runs came to their end before they were killed"
         assert until_killed(command, server, lambda: False) == 0
         asked = [line["key"] for job in server.jobs.made.values() for line in job.lines]
         assert len(asked) == len(set(asked)) == rows
