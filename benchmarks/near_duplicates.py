@@ -2,7 +2,7 @@
 
 Products are drawn as the sample catalog draws them, on varied walls and on white, at the size of the catalog's photos
 and three times as large. Each is changed as shops change photos, and drawn once more in another colour, pattern or
-kind, and with another brand on it, everything else as it was.
+kind, and with another brand on it, everything else as it was. Covers of books, alike but for their words, come last.
 
     python benchmarks/near_duplicates.py [products, 40 by default]
 """
@@ -26,17 +26,12 @@ from measuring import machine, seconds
 from vlmdata.check.near_duplicates import WIDE, Proposals
 from vlmdata.confirming import usual_distance
 from vlmdata.image.inspecting import inspect
-from vlmdata.image.likeness import (
-    ROUGH_LIMIT,
-    coarse_picture,
-    distances,
-    may_be_alike,
-    rough_distances,
-    rough_pictures,
-    small_picture,
-)
+from vlmdata.image.likeness import ROUGH_LIMIT, distances, rough_distances, rough_pictures
+from vlmdata.image.small_picture import Small, coarse_picture, may_be_alike, small_picture
 
 BRANDS = ("ALDERMOOR", "BRACKWELL", "CORVANE", "FENNICK")
+GROUNDS = ((180, 40, 40), (30, 60, 120), (240, 235, 220), (40, 40, 45), (60, 120, 70), (200, 160, 60))
+WORDS = ("River", "Moon", "Garden", "Winter", "Silent", "House", "Stone", "Light", "Shadow", "Ocean", "Forest", "Night")
 SIZES = {"small": (176, 192, 208), "large": (560, 600, 640)}
 Change = Callable[[Image.Image], bytes]
 
@@ -48,6 +43,7 @@ def main() -> None:
     for white in (False, True):
         for size, sides in SIZES.items():
             measure(f"{'white' if white else 'varied'} background, {size}", products, white, sides)
+    measure_covers(4 * products)
     time_hashes(1_000_000)
 
 
@@ -78,14 +74,42 @@ def measure(title: str, products: int, white: bool, sides: tuple[int, ...]) -> N
     print()
 
 
+def measure_covers(books: int) -> None:
+    """Covers in six colours and three designs: what is found of changed ones, and how many pairs of other books."""
+    rng = Random(7)
+    covers = [book_cover(rng) for _ in range(books)]
+    small = [small_picture(encoded(cover, "JPEG", quality=90)) for cover in covers]
+    print(f"covers of {books} books")
+    for name, change in CHANGES.items():
+        changed = [small_picture(change(cover)) for cover in covers]
+        print(f"  same: {name:<22}{np.mean(alike(np.stack(small), np.stack(changed))):>32.1%}")
+    first, second = np.triu_indices(books, 1)
+    taken = sum(
+        int(
+            alike(
+                np.stack([small[one] for one in first[at : at + 256]]),
+                np.stack([small[two] for two in second[at : at + 256]]),
+            ).sum()
+        )
+        for at in range(0, len(first), 256)
+    )
+    print(f"  other books taken for the same: {taken} of {len(first):,} pairs\n")
+
+
+def alike(one: Small, two: Small) -> np.ndarray:
+    """Which pairs of small pictures are confirmed."""
+    coarse = [np.stack([coarse_picture(small) for small in side]) for side in (one, two)]
+    found = may_be_alike(*coarse)
+    found[found] = rough_distances(rough_pictures(one[found]), rough_pictures(two[found])) <= ROUGH_LIMIT
+    found[found] = distances(one[found], two[found], usual_distance()) <= usual_distance()
+    return found
+
+
 def judged(first: bytes, second: bytes) -> tuple[bool, bool]:
     """Whether the hashes propose the pair, and whether the pictures confirm it."""
     hashes = [int(inspect(data).info.dhash or "0", 16) for data in (first, second)]
-    one, two = small_picture(first)[None], small_picture(second)[None]
-    alike = bool(may_be_alike(coarse_picture(one[0])[None], coarse_picture(two[0])[None])[0])
-    alike = alike and bool(rough_distances(rough_pictures(one), rough_pictures(two))[0] <= ROUGH_LIMIT)
-    confirmed = alike and bool(distances(one, two)[0] <= usual_distance())
-    return (hashes[0] ^ hashes[1]).bit_count() <= WIDE, confirmed
+    confirmed = alike(small_picture(first)[None], small_picture(second)[None])
+    return (hashes[0] ^ hashes[1]).bit_count() <= WIDE, bool(confirmed[0])
 
 
 def others(thing: draw.Thing, view: draw.View, white: bool, rng: Random) -> Iterator[tuple[str, Image.Image]]:
@@ -121,6 +145,27 @@ def labelled(photo: Image.Image, brand: str) -> Image.Image:
     font = ImageFont.load_default(size=height * 0.08)
     pen.text((width / 2, height * 0.58), brand, font=font, fill=(20, 20, 25), anchor="mm")
     return made
+
+
+def book_cover(rng: Random) -> Image.Image:
+    """The front of a book: a colour, a frame or a disc, a title and its author."""
+    width, height = 560, 840
+    ground = rng.choice(GROUNDS)
+    ink = (245, 240, 225) if sum(ground) < 384 else (25, 25, 30)
+    made = Image.new("RGB", (width, height), ground)
+    pen = ImageDraw.Draw(made)
+    design = rng.randrange(3)
+    if design == 1:
+        pen.rectangle((30, 40, width - 30, height - 40), outline=ink, width=6)
+    if design == 2:
+        pen.ellipse((170, 430, 390, 650), fill=tuple(min(255, level + 50) for level in ground))
+    for line in range(rng.choice((2, 3))):
+        font = ImageFont.load_default(size=height * (0.09, 0.06, 0.075)[design])
+        pen.text((width / 2, height * (0.16 + 0.1 * line)), rng.choice(WORDS), font=font, fill=ink, anchor="mm")
+    author = " ".join(rng.sample(WORDS, 2))
+    pen.text((width / 2, height * 0.88), author, font=ImageFont.load_default(size=34), fill=ink, anchor="mm")
+    small: Image.Image = made.resize((280, 420), Image.Resampling.LANCZOS)
+    return small
 
 
 def encoded(image: Image.Image, kind: str, **options: int) -> bytes:

@@ -16,18 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vlmdata.check.near_duplicates import NEAR, Hashes, Places, Proposals, expanded
-from vlmdata.image.likeness import (
-    ROUGH_LIMIT,
-    SIDE,
-    Bytes,
-    coarse_picture,
-    distances,
-    is_blank,
-    may_be_alike,
-    rough_distances,
-    rough_pictures,
-    small_picture,
-)
+from vlmdata.image.likeness import ROUGH_LIMIT, distances, rough_distances, rough_pictures
+from vlmdata.image.small_picture import SMALL, Bytes, Small, coarse_picture, is_blank, may_be_alike, small_picture
 from vlmdata.pixels import PIXEL_LIMIT, QUIET, PixelError
 from vlmdata.rules import rule
 
@@ -104,8 +94,7 @@ class Confirmation:
         if not len(numbers):
             return Likeness(pairs=NOTHING.pairs, distances=NOTHING.distances, notes=tuple(self._notes))
         with tempfile.TemporaryFile(dir=self.folder) as file, ThreadPoolExecutor(self.workers) as pool, QUIET:
-            shape = (len(numbers), SIDE, SIDE, 3)
-            small = np.memmap(file, np.uint8, "w+", shape=shape)
+            small: Small = np.memmap(file, SMALL, "w+", shape=(len(numbers),))
             coarse = np.zeros((len(numbers), COARSE_BYTES), np.uint8)
             state = self._decode(numbers, small, coarse, pool)
             place = np.full(len(self.hashes), -1, np.int64)
@@ -166,9 +155,7 @@ class Confirmation:
                 first, second = np.divmod(number, counted[two[row]])
                 yield self._order[self._starts[one[row]] + first], self._order[self._starts[two[row]] + second]
 
-    def _decode(
-        self, numbers: Places, small: npt.NDArray[np.uint8], coarse: Bytes, pool: ThreadPoolExecutor
-    ) -> npt.NDArray[np.uint8]:
+    def _decode(self, numbers: Places, small: Small, coarse: Bytes, pool: ThreadPoolExecutor) -> npt.NDArray[np.uint8]:
         """Fill the small pictures. What became of each image: 0 not decoded, 1 a picture, 2 blank."""
         state = np.zeros(len(numbers), np.uint8)
 
@@ -195,7 +182,7 @@ class Confirmation:
 class _Compared:
     """Pairs on their way: looked at roughly, then closely, those that already hang together left out."""
 
-    small: npt.NDArray[np.uint8]
+    small: Small
     coarse: Bytes
     place: Places
     limit: float
@@ -245,7 +232,7 @@ class _Compared:
         one, two = self.small[self.place[pairs[:, 0]]], self.small[self.place[pairs[:, 1]]]
         found = np.full(len(pairs), np.inf, np.float32)
         (near,) = np.nonzero(rough_distances(rough_pictures(one), rough_pictures(two)) <= ROUGH_LIMIT)
-        found[near] = distances(one[near], two[near])
+        found[near] = distances(one[near], two[near], self.limit)
         return found
 
     def _roots(self, numbers: Places) -> Places:

@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable
 from random import Random
 
-from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
+from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
 
 SIZE = (240, 200)
 COLOURS = ((200, 40, 40), (40, 120, 60), (40, 80, 190), (230, 190, 40), (120, 60, 150))
@@ -30,6 +30,17 @@ def product_photo(
             for line in range(y + 16, y + h - 8, 32):
                 pen.line((x + w // 5, line, x + 4 * w // 5, line), fill=(250, 246, 230), width=14)
     return image.resize(SIZE, Image.Resampling.LANCZOS)
+
+
+def book_cover(title: tuple[str, ...], *, ground: tuple[int, int, int] = (180, 40, 40)) -> Image.Image:
+    """The front of a book, of one design: other books differ in their titles only."""
+    image = Image.new("RGB", (560, 840), ground)
+    pen = ImageDraw.Draw(image)
+    pen.ellipse((170, 430, 390, 650), fill=(220, 100, 90))
+    for line, word in enumerate(title):
+        font = ImageFont.load_default(size=64)
+        pen.text((280, 140 + 90 * line), word, font=font, fill=(245, 240, 225), anchor="mm")
+    return image.resize((280, 420), Image.Resampling.LANCZOS)
 
 
 def jpeg(image: Image.Image, quality: int = 88) -> bytes:

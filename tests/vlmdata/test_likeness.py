@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.vlmdata.near_duplicates import SAME, jpeg, product_photo, saved
+from tests.vlmdata.near_duplicates import SAME, book_cover, jpeg, product_photo, saved
 from vlmdata.check.near_duplicates import FAR, NEAR, WIDE, Proposals, expanded
 from vlmdata.confirming import Confirmation, Likeness, usual_distance
 from vlmdata.image.inspecting import inspect
-from vlmdata.image.likeness import coarse_picture, distances, is_blank, may_be_alike, small_picture
+from vlmdata.image.likeness import distances
+from vlmdata.image.small_picture import coarse_picture, is_blank, may_be_alike, small_picture
 from vlmdata.pixels import PixelError
 from vlmdata.splits.joining import components
 
@@ -41,11 +42,27 @@ def test_another_colour_pattern_or_shape_is_another_product(white: bool) -> None
         assert apart(photo, jpeg(product_photo(seed + 9, white=white, colour=0, striped=True))) > 2 * usual_distance()
 
 
+TITLES = (("River", "Moon"), ("Garden", "House"), ("Winter", "Light"), ("River", "Light"))
+
+
+@pytest.mark.parametrize("change", SAME)
+def test_the_cover_of_a_book_stays_the_same_and_another_title_makes_another(change: str) -> None:
+    covers = [book_cover(title) for title in TITLES]
+    for cover in covers:
+        assert apart(jpeg(cover), SAME[change](cover)) <= usual_distance()
+        assert all(apart(SAME[change](cover), jpeg(other)) > usual_distance() for other in covers if other is not cover)
+
+
+def test_detail_is_looked_at_only_in_pairs_that_are_near_without_it() -> None:
+    one, two = (small_picture(jpeg(book_cover(title)))[None] for title in TITLES[:2])
+    assert distances(one, two, limit=0)[0] < distances(one, two)[0]
+
+
 def test_distance_is_zero_for_equal_pictures_and_the_same_both_ways() -> None:
     one, two = small_picture(jpeg(product_photo(1))), small_picture(jpeg(product_photo(2)))
     assert distances(one[None], one[None])[0] == 0
     assert distances(one[None], two[None])[0] == distances(two[None], one[None])[0]
-    assert len(distances(one[:0].reshape(0, 64, 64, 3), one[:0].reshape(0, 64, 64, 3))) == 0
+    assert len(distances(one[None][:0], one[None][:0])) == 0
 
 
 def test_a_small_picture_is_turned_and_laid_on_white_as_it_is_shown() -> None:
@@ -56,7 +73,7 @@ def test_a_small_picture_is_turned_and_laid_on_white_as_it_is_shown() -> None:
     assert apart(jpeg(photo), saved(turned, "JPEG", quality=88, exif=exif)) <= usual_distance()  # type: ignore[arg-type]
     clear = Image.new("RGBA", (50, 40), (0, 0, 0, 0))
     assert is_blank(small_picture(saved(clear, "PNG")))
-    assert small_picture(saved(clear, "PNG")).min() == 255
+    assert small_picture(saved(clear, "PNG"))["colour"].min() == 255
 
 
 def test_bytes_that_are_no_picture_are_refused() -> None:
