@@ -51,21 +51,24 @@ class FeatureCache:
     folder: Path
     share: float = 1.0
     full: bool = field(default=False, init=False)
+    _checked: set[int] = field(default_factory=set, init=False)
 
     def get(self, key: str) -> Part | None:
-        """What is kept under a key; None where that is nothing, or damaged."""
+        """What is kept under a key; None where that is nothing, or damaged, which is looked at once in a process."""
         if not self._is_kept(key):
             return None
         from safetensors import SafetensorError, safe_open
 
         try:
+            seen = _stamp(self._file(key))
             with safe_open(self._file(key), framework="pt") as file:
                 said = file.metadata() or {}
                 found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is no mapping)
         except (OSError, SafetensorError):
             return None
-        if said.get("checksum") != _checksum(found):
+        if seen not in self._checked and said.get("checksum") != _checksum(found):
             return None
+        self._checked.add(seen)
         return {**found, **json.loads(said["values"])}
 
     def keep(self, key: str, part: Part) -> Part:
@@ -96,6 +99,12 @@ class FeatureCache:
 
     def _file(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.safetensors"
+
+
+def _stamp(file: Path) -> int:
+    """A number that stands for a file as it is: another one written in its place has another."""
+    state = file.stat()
+    return hash((file.name, state.st_ino, state.st_mtime_ns, state.st_size))
 
 
 def _is_disk_error(error: Exception) -> bool:

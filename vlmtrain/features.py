@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from PIL import Image
 
+from vlmtrain import batch_memory
 from vlmtrain.pictures import SHRUNK_TO, pictures
 
 if TYPE_CHECKING:
@@ -216,7 +217,7 @@ def _stacked(values: Sequence[torch.Tensor]) -> torch.Tensor:
     shape = (sum(value.shape[0] for value in values), *sides)
     kind = values[0].dtype
     if get_worker_info() is None:
-        stacked = torch.empty(shape, dtype=kind)
+        stacked = batch_memory.empty(shape, kind)
     else:  # as torch's own default_collate does: else a worker would copy the batch once more to send it
         numbers = torch.Size(shape).numel()
         shared = torch.UntypedStorage._new_shared(numbers * kind.itemsize)  # type: ignore[no-untyped-call]

@@ -103,6 +103,18 @@ def test_a_damaged_entry_is_made_again(damage: str, tiny: Tiny, tmp_path: Path) 
     assert all(file.read_bytes() != broken[file.name] for file in tmp_path.rglob("*.safetensors"))
 
 
+def test_an_entry_that_is_damaged_between_two_batches_is_made_again(tiny: Tiny, tmp_path: Path) -> None:
+    collator = caching(processor(tiny, "qwen2_vl"), tmp_path)
+    first = collator(rows())
+    assert same(collator(rows()), first)
+    for file in tmp_path.rglob("*.safetensors"):
+        data = bytearray(file.read_bytes())
+        data[-9] ^= 1
+        file.unlink()
+        file.write_bytes(data)
+    assert same(collator(rows()), first)
+
+
 def test_an_image_is_known_by_its_bytes_and_the_size_that_it_is_shrunk_to(tiny: Tiny, tmp_path: Path) -> None:
     collator = caching(processor(tiny, "qwen2_vl"), tmp_path)
     red, blue = product_rows(3)[0], product_rows(3)[2]
