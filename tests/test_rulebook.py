@@ -90,6 +90,7 @@ ENTRY = {
         "preview": {"type": "boolean"},
         "stops": {"const": True},
         "change": {"const": True},
+        "milder": {"const": True},
         "thresholds": {
             "type": "object",
             "minProperties": 1,

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from vlmdata.corpus import COLUMNS, corpus_schema
 from vlmdata.dataset import DataFile, data_files, split_names
+from vlmdata.late_hashes import LateHashes
 
 ROWS, BYTES = 8_192, 32_000_000
 """Rows, or their bytes without images, that are looked at together."""
@@ -17,12 +18,13 @@ ROWS, BYTES = 8_192, 32_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltCorpus:
-    """The files of a dataset whose contract was verified."""
+    """The files of a dataset whose contract was verified. `late_hashes` are filled by who decodes its images."""
 
     name: str
     path: Path
     files: tuple[DataFile, ...]
     splits: Sequence[str]
+    late_hashes: LateHashes = field(default_factory=LateHashes)
 
     @classmethod
     def open(cls, path: Path) -> BuiltCorpus:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from secrets import randbits
 from struct import Struct
 from typing import Any
@@ -19,15 +20,16 @@ from vlmdata.identity import problem_of
 from vlmdata.image.findings import image_findings
 from vlmdata.image.inspecting import examine
 from vlmdata.image.verifying import HINTS, RULES
+from vlmdata.late_hashes import LateHashes, has_dhash
 from vlmdata.pixels import PIXEL_LIMIT, PixelError
-from vlmdata.record import ImageInfo, Problem
+from vlmdata.record import ImageInfo, Problem, Severity
 
 PACKED = Struct("<32s8siiB")
 """sha256, dhash, width, height, and the format's number."""
 
 TOGETHER = 8
-Said = tuple[str, str, str]
-"""A rule, a message and a hint."""
+Said = tuple[str, str, str, Severity]
+"""A rule, a message, a hint, and how bad it is where the rule has a milder form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +44,13 @@ class Verdict:
 class DecodedImages:
     """Verdicts on images by the hash of their own bytes: of those with nothing wrong, equal ones are decoded once.
 
+    What image_info lacks of dhashes is put into `late_hashes`, by the thread that asks for the problems.
+
     The hash has a seed of its own, so that nobody can make two images that it takes for one.
     """
 
     settings: CheckSettings
+    late_hashes: LateHashes
     _seed: int = field(default_factory=lambda: randbits(64))
     _fine: dict[bytes, bytes] = field(default_factory=dict)
     _formats: list[str] = field(default_factory=list)
@@ -59,9 +64,19 @@ class DecodedImages:
         pieces = [range(start, min(start + TOGETHER, offsets[-1])) for start in starts]
         judged = pool.map(lambda piece: [self._verdict(bytes_at(data, place)) for place in piece], pieces)
         verdicts = (verdict for piece in judged for verdict in piece)
+        hashed = iter(has_dhash(batch).tolist())
         for row in range(batch.num_rows):
             found = [next(verdicts) for _ in range(offsets[row + 1] - offsets[row])]
-            yield from _row_problems(batch, row, found, infos[row].as_py() or [])
+            stored = infos[row].as_py() or []
+            self._keep_hashes(found, list(islice(hashed, len(stored))))
+            yield from _row_problems(batch, row, found, stored)
+
+    def _keep_hashes(self, found: list[Verdict], hashed: list[bool]) -> None:
+        """Keep the dhash of each entry that has none; which image is which is known where there are as many."""
+        infos = [verdict.info for verdict in found] if len(found) == len(hashed) else [None] * len(hashed)
+        for info, known in zip(infos, hashed, strict=True):
+            if not known:
+                self.late_hashes.add(info.dhash if info is not None else None)
 
     def _verdict(self, held: pa.Buffer) -> Verdict:
         key = xxhash.xxh3_128_digest(held, seed=self._seed)
@@ -71,10 +86,10 @@ class DecodedImages:
         try:
             examined = examine(held.to_pybytes(), pixel_limit=2 * PIXEL_LIMIT)
         except PixelError as error:
-            return Verdict(None, ((RULES[error.kind], f"the image {error.message}", HINTS[error.kind]),))
+            return Verdict(None, ((RULES[error.kind], f"the image {error.message}", HINTS[error.kind], "error"),))
         info = examined.image.info
-        said = ((rule, f"the image {message}", hint) for rule, message, hint in image_findings(examined, self.settings))
-        verdict = Verdict(info, tuple(said))
+        findings = image_findings(examined, self.settings)
+        verdict = Verdict(info, tuple((rule, f"the image {words}", hint, bad) for rule, words, hint, bad in findings))
         if not verdict.said:
             self._fine[key] = self._packed(info)
         return verdict
@@ -109,12 +124,12 @@ def _row_problems(
         said = list(verdict.said)
         if verdict.info is not None and stored:
             said += _disagreements(verdict.info, stored[place] or {})
-        for rule, message, hint in said:
-            yield replace(problem_of(batch, row, rule, message, f"images[{place}]"), hint=hint)
+        for rule, message, hint, severity in said:
+            yield replace(problem_of(batch, row, rule, message, f"images[{place}]"), hint=hint, severity=severity)
 
 
 def _disagreements(info: ImageInfo, stored: Mapping[str, Any]) -> Iterator[Said]:
     for name in ("sha256", "width", "height", "format", "dhash"):
         value, said = getattr(info, name), stored.get(name)
         if said != value and not (name == "dhash" and said is None):
-            yield "contract.image_info", f"{name} is {value!r} in the bytes, {said!r} in image_info", ""
+            yield "contract.image_info", f"{name} is {value!r} in the bytes, {said!r} in image_info", "", "error"

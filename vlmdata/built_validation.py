@@ -47,7 +47,7 @@ def _look_at_all(look: Look) -> None:
 
 def _look_at_records(look: Look, corpus: BuiltCorpus, whole: Whole, pool: Executor) -> None:
     checks, collector, looked = row_checks(look.settings), look.collector, look.looked
-    images = DecodedImages(look.settings) if look.reads_images else None
+    images = DecodedImages(look.settings, corpus.late_hashes) if look.reads_images else None
     looked.splits.update(dict.fromkeys(corpus.splits, 0))
     for file in corpus.files:
         gathered = Gathered()

@@ -36,11 +36,14 @@ class CheckSettings:
         return name in self.always or _wanted(name, self.select, self.ignore, self.preview)
 
     def severity(self, name: str, said: Severity = "error") -> Severity:
-        """How bad a rule's findings are: as settled here, else as the rulebook has it, else as the finding `said`."""
+        """How bad a rule's findings are: as settled here, else as the rulebook has it, else as the finding `said`.
+
+        Where a rule is milder in some cases, what the finding said of itself counts before the rulebook.
+        """
         if name in self.severities and name not in self.always:
             return self.severities[name]
         known = rulebook().get(name)
-        return known.severity if known is not None else said
+        return known.severity if known is not None and not known.milder else said
 
     def threshold(self, name: str, key: str) -> float:
         """A threshold of a rule: as settled here, else as the rulebook has it."""

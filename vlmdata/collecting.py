@@ -17,6 +17,11 @@ OF_BUILDS = frozenset({"images.repeated", "split.empty"})
 """Rules that a build tells of as well, row by row."""
 
 
+def place_of(problem: Problem) -> tuple[str, str, int]:
+    """Its rule, and where it is."""
+    return problem.rule, problem.source, problem.line
+
+
 @dataclass(slots=True, kw_only=True)
 class Collector:
     """What was found in one target. `target` is its name in a baseline; `bound` how many of a rule are kept, or all.
@@ -41,7 +46,7 @@ class Collector:
         """
         for settled in self.settings.applied((problem,)):
             if settled.rule in OF_BUILDS:
-                self._told_at.add((settled.rule, settled.source, settled.line))
+                self._told_at.add(place_of(settled))
             if rejecting and problem.severity == "error" and problem.rule not in self.settings.severities:
                 settled = problem  # noqa: PLW2901
             if self.all_keys is not None or self.baseline is not None:
@@ -61,9 +66,9 @@ class Collector:
         for problem in problems:
             self.add(problem)
 
-    def has(self, problem: Problem) -> bool:
-        """Whether one of the rules that a build tells of as well has found this before, at the same place."""
-        return (problem.rule, problem.source, problem.line) in self._told_at
+    def told_so_far(self) -> frozenset[tuple[str, str, int]]:
+        """The places at which rules that a build tells of as well have found something, by `place_of`."""
+        return frozenset(self._told_at)
 
     def problems(self) -> tuple[Problem, ...]:
         """What was kept: errors first, then by rule, source and line; equal ones in the order they were found in."""

@@ -24,7 +24,8 @@ class Corpus(Protocol):
     """Rows in batches, split by split, and the bytes of any image by its sha256.
 
     `name` is what a person calls it; `splits` are in order. Where no split was made yet there is one, called "". One
-    whose images were compared already may have `looks`, a linking.KnownLooks.
+    whose images were compared already may have `looks`, a linking.KnownLooks, and one whose images were decoded
+    `late_hashes`, a late_hashes.LateHashes.
     """
 
     @property

@@ -13,12 +13,12 @@ import pyarrow.compute as pc
 
 from vlmdata.check.row_keys import row_keys
 from vlmdata.corpus import Corpus
+from vlmdata.late_hashes import LateHashes, has_dhash
 from vlmdata.linking import Incidence, Pictures
 
 Numbers = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
 TURN = np.uint64(0x9E3779B97F4A7C15)
-HASH = r"^[0-9a-f]{16}$"
 SHA = r"^[0-9a-f]{64}$"
 
 
@@ -97,12 +97,14 @@ def collect(corpora: Sequence[Corpus]) -> CorpusRows:
     first_rows = [0]
     for number, corpus in enumerate(corpora):
         splits += [(number, name) for name in corpus.splits]
-        rows = 0
+        rows = without_hash = 0
+        late: LateHashes | None = getattr(corpus, "late_hashes", None)
         for split, batch in corpus.batches():
             if (number, split) not in splits:
                 splits.append((number, split))
             keys = row_keys(batch)
             shas, hashes, known = _images(batch)
+            without_hash = late.fill(hashes, known, without_hash) if late is not None else 0
             rows += batch.num_rows
             parts["split"].append(np.full(batch.num_rows, splits.index((number, split)), np.int64))
             parts["units"].append(keys.groups)
@@ -152,13 +154,12 @@ def _images(batch: pa.RecordBatch) -> tuple[npt.NDArray[np.bytes_], Hashes, npt.
     """sha256, dhash and whether there is one, of each image of a batch, row after row."""
     infos = batch.column("image_info").flatten()
     shas = pc.fill_null(infos.field("sha256"), "")
-    texts = pc.fill_null(infos.field("dhash"), "")
-    known = pc.match_substring_regex(texts, HASH).to_numpy(zero_copy_only=False)
+    texts, known = pc.fill_null(infos.field("dhash"), ""), has_dhash(batch)
     plain = texts if known.all() else pc.if_else(pa.array(known, pa.bool_()), texts, "0" * 16)
     hashes = np.frombuffer(bytes.fromhex(_joined_bytes(plain).decode()), np.dtype(">u8")).astype(np.uint64)
     usual = bool(pc.all(pc.equal(pc.binary_length(shas), 64)).as_py())
     names = np.frombuffer(_joined_bytes(shas), "S64") if usual else np.array(shas.to_pylist(), "S64")
-    return names, hashes, known.astype(bool)
+    return names, hashes, known
 
 
 def _joined_bytes(texts: pa.StringArray) -> bytes:

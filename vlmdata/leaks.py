@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from vlmdata.check.rows import MOST, told
+from vlmdata.check.rows import id_order
 from vlmdata.check_settings import CheckSettings
 from vlmdata.confirming import NOTHING, Confirmation, Likeness
 from vlmdata.corpus import Corpus
@@ -156,14 +156,31 @@ class Leaks:
     def _say_wide(self, looks: Numbers, wide: npt.NDArray[np.bool_], mine: npt.NDArray[np.bool_]) -> Iterator[Problem]:
         if not self.settings.wants(SHARED):
             return
-        look = looks[self.rows.incidence.images]
-        references = [int(np.flatnonzero(mine & (look == number))[0]) for number in np.flatnonzero(wide)[:MOST]]
-        shown = self.rows.shown(self.rows.row_of[references].tolist())
-        for reference in references:
-            groups = len(np.unique(self.rows.units[self.rows.row_of[mine & (look == look[reference])]]))
+        rows, row_of, look = self.rows, self.rows.row_of, looks[self.rows.incidence.images]
+        sets = [
+            (len(np.unique(rows.units[row_of[same]])), self._of_one_group(same))
+            for same in self._alike(look, mine & wide[look])
+        ]
+        shown = rows.shown(int(row) for _, same in sets for row in row_of[same])
+        for groups, same in sets:
+            reference = min(same.tolist(), key=lambda place: id_order(shown[int(row_of[place])].id))
             message = f"the image, or one that looks the same, stands in {groups:,} groups; it is not counted as a leak"
             hint = "leave it out where it is a placeholder"
-            yield self._at(Problem(rule=SHARED, message=message, hint=hint, severity="warning"), reference, shown)
+            problem = Problem(rule=SHARED, message=message, hint=hint, severity="warning")
+            yield self._at(problem, reference, shown[int(row_of[reference])])
+
+    def _alike(self, look: Numbers, wanted: npt.NDArray[np.bool_]) -> list[Numbers]:
+        """The wanted references, those of each look together."""
+        references = np.flatnonzero(wanted)
+        references = references[np.argsort(look[references], kind="stable")]
+        starts = np.flatnonzero(np.diff(look[references])) + 1
+        return np.split(references, starts) if len(references) else []
+
+    def _of_one_group(self, references: Numbers) -> Numbers:
+        """References of one group only, whatever the order of the rows, so that few rows are read to name one."""
+        units = self.rows.units[self.rows.row_of[references]]
+        one_group: Numbers = references[units == units.min()]
+        return one_group
 
     def _leaking(self, looks: Numbers, side: Numbers, counted: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         """Which references are to looks that stand on several sides."""
@@ -176,7 +193,7 @@ class Leaks:
     def _elsewhere(
         self, looks: Numbers, side: Numbers, counted: npt.NDArray[np.bool_], but: npt.NDArray[np.bool_] | None = None
     ) -> list[Leak]:
-        """References to looks that a side before theirs has too: each row once, with the first that has it."""
+        """References to looks that a side before theirs has too: each row once, with one that has it."""
         leaking = self._leaking(looks, side, counted)
         references = np.flatnonzero(leaking)
         look = looks[self.rows.incidence.images[references]]
@@ -190,18 +207,34 @@ class Leaks:
         return self._once_a_row(references[later], heads[later])
 
     def _within(self, split: Numbers, counted: npt.NDArray[np.bool_]) -> list[Leak]:
-        """References to images that look like an earlier one of another group in the same split."""
+        """References to images that look like one of another group in the same split, whose row's id comes first."""
         looks = self.looks(WITHIN)
         references = np.flatnonzero(counted)
         images = self.rows.incidence.images[references]
         units = self.rows.incidence.units[self.rows.row_of[references]]
-        order = np.lexsort((references, split[references], looks[images]))
+        order = np.lexsort(
+            (references, self._by_id(references, looks[images], split), split[references], looks[images])
+        )
         references, images, units = references[order], images[order], units[order]
         key = looks[images] * (int(split.max(initial=0)) + 1) + split[references]
         starts = np.flatnonzero(np.r_[True, key[1:] != key[:-1]]) if len(key) else np.zeros(0, np.int64)
         head = np.repeat(starts, np.diff(np.append(starts, len(key)))) if len(key) else starts
         later = (units != units[head]) & (images != images[head])
         return self._once_a_row(references[later], references[head[later]])
+
+    def _by_id(self, references: Numbers, looks: Numbers, split: Numbers) -> Numbers:
+        """The places of the references' rows in the order of their ids, where several images of a split look alike."""
+        rows = self.rows
+        images, row_of = rows.incidence.images[references], rows.row_of[references]
+        keys = looks * (int(split.max(initial=0)) + 1) + split[references]
+        distinct = np.unique(keys * rows.incidence.image_count + images) // max(rows.incidence.image_count, 1)
+        sets, counts = np.unique(distinct, return_counts=True)
+        wanted = np.isin(keys, sets[counts > 1])
+        shown = rows.shown(row_of[wanted].tolist())
+        places = {row: place for place, row in enumerate(sorted(shown, key=lambda row: id_order(shown[row].id)))}
+        found = np.zeros(len(references), np.int64)
+        found[wanted] = [places[row] for row in row_of[wanted].tolist()]
+        return found
 
     def _once_a_row(self, references: Numbers, others: Numbers) -> list[Leak]:
         _, first = np.unique(self.rows.row_of[references], return_index=True)
@@ -214,44 +247,34 @@ class Leaks:
         place = np.searchsorted(there, rows.texts[:first])
         place[place == len(there)] = 0
         same = np.flatnonzero(there[place] == rows.texts[:first]) if len(there) else np.zeros(0, np.int64)
-        kept = same[:MOST].tolist()
-        others = {row: int(at[place[row]]) + first for row in kept}
-        shown = rows.shown([*kept, *others.values()])
-
-        def problems() -> Iterator[Problem]:
-            for row in kept:
-                name = rows.corpora[int(rows.corpus[others[row]])].name
-                message = f"question and answer are those of {shown[others[row]].id!r} in {name}"
-                mine = shown[row]
-                yield Problem(
-                    rule=AGAINST_TEXT, message=message, source=mine.source, line=mine.line, id=mine.id, hint=UNSEEN_HINT
-                )
-
-        yield from told(problems(), len(same), "such rows")
+        others = {row: int(at[place[row]]) + first for row in same.tolist()}
+        shown = rows.shown([*others, *others.values()])
+        corpus = rows.corpus
+        for row, other in others.items():
+            message = f"question and answer are those of {shown[other].id!r} in {rows.corpora[int(corpus[other])].name}"
+            mine = shown[row]
+            yield Problem(
+                rule=AGAINST_TEXT, message=message, source=mine.source, line=mine.line, id=mine.id, hint=UNSEEN_HINT
+            )
 
     def _told(self, rule: str, leaks: Sequence[Leak], message: str, hint: str = SPLIT_HINT) -> Iterator[Problem]:
-        """The first of these findings, and how many more there are."""
+        """One finding for each of these."""
         if not self.settings.wants(rule):
             return
-        rows, kept = self.rows, leaks[:MOST]
-        shown = rows.shown(int(rows.row_of[place]) for leak in kept for place in (leak.reference, leak.other))
+        rows, row_of, corpus = self.rows, self.rows.row_of, self.rows.corpus
+        shown = rows.shown(int(row_of[place]) for leak in leaks for place in (leak.reference, leak.other))
         severity: Severity = "warning" if rule == WITHIN else "error"
         hint = "merge the products, or give them one group" if rule == WITHIN else hint
+        for leak in leaks:
+            row = int(row_of[leak.other])
+            other = shown[row]
+            where = f" ({other.source}:{other.line})" if other.line else ""
+            name = rows.corpora[int(corpus[row])].name
+            words = message.format(split=repr(other.split), corpus=name, other=f"{other.id!r}{where}")
+            problem = Problem(rule=rule, message=words, hint=hint, severity=severity)
+            yield self._at(problem, leak.reference, shown[int(row_of[leak.reference])])
 
-        def problems() -> Iterator[Problem]:
-            for leak in kept:
-                row = int(rows.row_of[leak.other])
-                other = shown[row]
-                where = f" ({other.source}:{other.line})" if other.line else ""
-                name = rows.corpora[int(rows.corpus[row])].name
-                words = message.format(split=repr(other.split), corpus=name, other=f"{other.id!r}{where}")
-                problem = Problem(rule=rule, message=words, hint=hint, severity=severity)
-                yield self._at(problem, leak.reference, shown)
-
-        yield from told(problems(), len(leaks), "such rows")
-
-    def _at(self, problem: Problem, reference: int, shown: Mapping[int, Shown]) -> Problem:
-        """The problem at the image of a reference."""
-        row = shown[int(self.rows.row_of[reference])]
+    def _at(self, problem: Problem, reference: int, row: Shown) -> Problem:
+        """The problem at the image of a reference, which is in that row."""
         place = f"images[{int(self.rows.places[reference])}]"
         return replace(problem, source=row.source, line=row.line, id=row.id, field=place)

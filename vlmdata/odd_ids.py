@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vlmdata.check.rows import told
+from vlmdata.check.rows import id_order
 from vlmdata.corpus import Corpus
 from vlmdata.identity import hashed, problem_of, rows_at
 from vlmdata.record import Problem
@@ -42,10 +42,9 @@ class OddIds:
         self._folded.extend(hashed(pc.utf8_lower(ids)))
 
     def findings(self) -> Iterator[Problem]:
-        """The odd ones first, then those that look the same as an earlier one."""
-        yield from told(self._controls(), len(self._odd), "such ids")
-        misses = list(self._misses())
-        yield from told(misses, len(misses), "such ids")
+        """The odd ones first, then those that look the same as another one."""
+        yield from self._controls()
+        yield from self._misses()
 
     def _controls(self) -> Iterator[Problem]:
         for _, batch, row in rows_at(self.corpus, np.array(self._odd, np.int64)):
@@ -58,14 +57,20 @@ class OddIds:
         ordered = np.sort(hashes)
         twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
         suspects = np.flatnonzero(np.isin(hashes, twice))
-        first: dict[int, str] = {}
+        alike: dict[int, list[tuple[str, Problem]]] = {}
         for position, (_, batch, row) in zip(suspects.tolist(), rows_at(self.corpus, suspects), strict=True):
             name = batch.column("id")[row].as_py() or ""
-            other = first.setdefault(int(hashes[position]), name)
-            if name != other and name:
-                message = f"the id {name!r} differs from {other!r} in case or in what nobody sees"
-                hint = "look whether they are one; a table or a file system may not keep them apart"
-                yield _warning(problem_of(batch, row, NEAR_MISS, message, "id"), hint)
+            if name:
+                alike.setdefault(int(hashes[position]), []).append((name, problem_of(batch, row, NEAR_MISS, "", "id")))
+        for found in alike.values():
+            first = min((name for name, _ in found), key=id_order)
+            yield from (_near(name, first, problem) for name, problem in found if name != first)
+
+
+def _near(name: str, other: str, problem: Problem) -> Problem:
+    message = f"the id {name!r} differs from {other!r} in case or in what nobody sees"
+    hint = "look whether they are one; a table or a file system may not keep them apart"
+    return _warning(replace(problem, message=message), hint)
 
 
 def _warning(problem: Problem, hint: str) -> Problem:

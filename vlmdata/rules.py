@@ -28,6 +28,8 @@ class Rule:
     A rule in `preview` is new: it is looked for only where settings ask for it, so that an upgrade breaks nobody's CI.
     `summary` says in one line what it finds, `why` what would happen otherwise, `fix` what to do.
 
+    One that is `milder` in some cases has findings of both severities, and each says which it is.
+
     A `change` is no finding: it names what a build did because the recipe asks for it, which is counted. What `stops`
     is about settings or whole files: nothing is read until it is mended, so that it can't be ignored.
     """
@@ -41,6 +43,7 @@ class Rule:
     thresholds: Mapping[str, float] = field(default_factory=dict)
     change: bool = False
     stops: bool = False
+    milder: bool = False
 
     @property
     def family(self) -> str:
@@ -49,8 +52,8 @@ class Rule:
 
     @property
     def kind(self) -> str:
-        """`error` or `warning`, or `change` where it is no finding."""
-        return "change" if self.change else self.severity
+        """`error`, `warning` or both, or `change` where it is no finding."""
+        return "change" if self.change else "error or warning" if self.milder else self.severity
 
 
 _from_outside: dict[str, Rule] = {}

@@ -11,6 +11,7 @@ from vlmdata.against import opened_against
 from vlmdata.check import checks
 from vlmdata.check.whole import dataset_checks
 from vlmdata.check_settings import CheckSettings
+from vlmdata.collecting import place_of
 from vlmdata.corpus import Corpus
 from vlmdata.identity import Groups, Identity
 from vlmdata.leaks import AGAINST_LOOKS, LOOKS, WITHIN, leak_findings
@@ -51,8 +52,9 @@ class Whole:
     def finish(self) -> None:
         """Collect what was found, what leaks between the splits, and what the datasets `against` hold as well."""
         look = self.look
+        told = look.collector.told_so_far()
         for check in self.checks:
-            look.collector.add_all([problem for problem in check.findings() if not look.collector.has(problem)])
+            look.collector.add_all(problem for problem in check.findings() if place_of(problem) not in told)
         settings = look.settings
         if not look.images:
             settings = replace(settings, ignore=(*settings.ignore, *OF_LOOKS))

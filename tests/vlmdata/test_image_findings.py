@@ -23,9 +23,65 @@ def found(image: Image.Image, kind: str = "PNG", settings: CheckSettings = DEFAU
     return {finding.rule for finding in image_findings(examine(encoded(image, kind)), settings)}
 
 
-def noisy(mean: float) -> Image.Image:
-    values = np.random.default_rng(7).normal(mean, 2, (*SIDE, 3))
+def noisy(mean: float, sigma: float = 2, seed: int = 7, side: tuple[int, int] = SIDE) -> Image.Image:
+    return with_noise(Image.fromarray(np.full((*side, 3), mean, np.float32)[..., 0], "F"), sigma, seed)
+
+
+def with_noise(image: Image.Image, sigma: float, seed: int = 7) -> Image.Image:
+    """A picture as a sensor sees it: each pixel a little off, in each colour."""
+    levels = np.asarray(image if image.mode == "F" else image.convert("RGB"), np.float64)
+    levels = levels[..., None] if levels.ndim == 2 else levels
+    values = levels + np.random.default_rng(seed).normal(0, sigma, (image.height, image.width, 3))
     return Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
+
+
+def stars(count: int, sigma: float) -> Image.Image:
+    """Points of five pixels on black, some of them faint."""
+    rng = np.random.default_rng(count)
+    levels = np.full(SIDE, 6.0)
+    for row, column in rng.integers(2, 398, (count, 2)).tolist():
+        light = rng.uniform(30, 90)
+        levels[row, column] += light
+        for down, across in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+            levels[row + down, column + across] += light / 2
+    return with_noise(Image.fromarray(np.repeat(levels[..., None], 3, 2).astype(np.uint8)), sigma)
+
+
+def line(contrast: int, width: int) -> Image.Image:
+    image = Image.new("RGB", SIDE, "white")
+    points = [(20, 30), (370, 90), (60, 300), (350, 380)]
+    ImageDraw.Draw(image).line(points, fill=(255 - contrast,) * 3, width=width)
+    return image
+
+
+def words() -> Image.Image:
+    image = Image.new("RGB", SIDE, "white")
+    ImageDraw.Draw(image).text((150, 200), "Art. No. 4711", fill=(120,) * 3)
+    return image
+
+
+def blocks_of_a_code() -> Image.Image:
+    """As large and as evenly black and white as a QR code."""
+    dots = np.random.default_rng(3).integers(0, 2, (100, 100)).astype(np.uint8) * 255
+    return Image.fromarray(dots).resize(SIDE, Image.Resampling.NEAREST)
+
+
+def fabric(contrast: float) -> Image.Image:
+    rows, columns = np.mgrid[0:400, 0:400]
+    threads = np.sign(np.sin(rows * np.pi / 4) * np.sin(columns * np.pi / 4))
+    return with_noise(Image.fromarray((128 + contrast * threads).astype(np.uint8)), 2)
+
+
+def pale_product(sigma: float, seed: int) -> Image.Image:
+    """Twelve levels darker than its white ground, on 3 % of the picture."""
+    image = Image.new("RGB", SIDE, (250,) * 3)
+    ImageDraw.Draw(image).ellipse((100, 120, 178, 198), fill=(238,) * 3)
+    return with_noise(image, sigma, seed)
+
+
+def gradient(span: int, sigma: float) -> Image.Image:
+    levels = np.repeat(np.linspace(200, 200 - span, 400)[:, None], 400, 1)
+    return with_noise(Image.fromarray(levels.astype(np.uint8)), sigma)
 
 
 def on_white(fill: int, outline: int) -> Image.Image:
@@ -47,6 +103,12 @@ BLANK: dict[str, Callable[[], Image.Image]] = {
     "grey with a sensor's noise": lambda: noisy(128.9),
     "grey without colour": lambda: Image.new("L", SIDE, 90),
     "one pixel": lambda: Image.new("RGB", (1, 1)),
+    "a white wall in little light": lambda: noisy(255, 12),
+    "white paper": lambda: noisy(246, 5, 1),
+    "a grey card": lambda: noisy(128, 10, 2),
+    "a lens cap at a high speed": lambda: noisy(0, 12, 3),
+    "a lens cap and a little light": lambda: noisy(12, 6, 4),
+    "a small grey card": lambda: noisy(128, 8, 5, (96, 128)),
 }
 NOT_BLANK: dict[str, Callable[[], Image.Image]] = {
     "a pale product on white": lambda: on_white(248, 248),
@@ -57,6 +119,20 @@ NOT_BLANK: dict[str, Callable[[], Image.Image]] = {
     "two colours of one brightness": lambda: halves((255, 0, 0), (0, 130, 0)),
     "a small red mark": lambda: halves((255, 255, 255), (255, 255, 255)).transform(SIDE, Image.Transform.AFFINE, SHIFT),
     "a photo": lambda: drawn(3, SIDE),
+    "a pale product in much noise": lambda: pale_product(8, 1),
+    "a pale product in little noise": lambda: pale_product(2, 2),
+    "a thin line in noise": lambda: with_noise(line(200, 1), 5),
+    "a line drawing in noise": lambda: with_noise(line(60, 2), 5),
+    "a thin grey line": lambda: line(40, 1),
+    "a night with faint stars": lambda: stars(8, 0),
+    "a night with faint stars in noise": lambda: stars(40, 4),
+    "a slight gradient in noise": lambda: gradient(10, 5),
+    "small words": words,
+    "small words in noise": lambda: with_noise(words(), 8),
+    "a code": blocks_of_a_code,
+    "a code in noise": lambda: with_noise(blocks_of_a_code(), 8),
+    "a fabric": lambda: fabric(8),
+    "a coarse fabric": lambda: fabric(25),
 }
 SHIFT = (1, 0, -8, 0, 1, -8)
 

@@ -79,7 +79,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
 def test_blocks_and_workers_change_no_byte(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     built = shop.build(workers=2)
     whole = contents(shop.out)
-    assert {"images.missing", "images.not_an_image", "text.empty", "json.syntax", "dataset.duplicate"} == {
+    assert {"images.missing", "images.truncated", "text.empty", "json.syntax", "dataset.duplicate"} == {
         *built.ledger.rejected_by_rule
     }
     assert built.ledger.warned_by_rule == {"images.alpha": 1}

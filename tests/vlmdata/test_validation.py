@@ -193,6 +193,19 @@ def test_without_images_their_bytes_are_not_looked_at_and_it_says_so(
     assert "not checked  images (--no-images)" in text
 
 
+def test_images_cut_in_a_built_dataset_are_errors_and_those_without_their_end_warnings(dataset: Path) -> None:
+    cut = [encoded(drawn(1), "WEBP")[:-1], encoded(drawn(2), "PNG")[:-13], encoded(drawn(3), "BMP")[:-4]]
+    unended = [encoded(drawn(4), "PNG")[:-5], encoded(drawn(5), "GIF")[:-1]]
+
+    def change(rows: list[dict[str, Any]]) -> None:
+        for row, data in zip(rows, [*cut, *unended], strict=False):
+            row["images"][0].update(bytes=data)
+
+    rewritten(dataset, change)
+    found = [problem for problem in vlmdata.validate(dataset).problems if problem.rule == "images.truncated"]
+    assert [problem.severity for problem in found] == ["error"] * 3 + ["warning"] * 2
+
+
 def test_a_recipe_without_images_is_validated_by_its_text(recipe: Path, shop: Shop) -> None:
     shutil.rmtree(shop.folder / "photos")
     (shop.folder / "photos").mkdir()

@@ -303,8 +303,8 @@ def test_what_is_encoded_anew_is_put_aside_or_made_again(tmp_path: Path, spooled
         (b"version https://git-lfs.github.com/spec/v1\n", "images.lfs_pointer"),
         (b"<!doctype html>", "images.not_an_image"),
         (WHOLE["jpeg"][:400], "images.truncated"),
-        (WHOLE["avif"][:-60], "images.corrupt"),
-        (WHOLE["heic"][:-60], "images.corrupt"),
+        (WHOLE["avif"][:-60], "images.truncated"),
+        (WHOLE["heic"][:-60], "images.truncated"),
     ],
 )
 def test_a_problem_names_the_image(tmp_path: Path, data: bytes, rule: str) -> None:
@@ -313,6 +313,78 @@ def test_a_problem_names_the_image(tmp_path: Path, data: bytes, rule: str) -> No
     assert problem.rule == rule
     assert problem.message.startswith("'mug.jpg' ")
     assert problem.hint
+
+
+PADDED = {"mpo": 10**6, "tiff-pages": 4}
+"""Bytes at the end that nothing speaks of: a second picture behind a JPEG's own end, and Pillow's padding."""
+
+
+@pytest.mark.parametrize("verify", ["full", "header"])
+@pytest.mark.parametrize("kind", WHOLE)
+def test_a_file_that_was_cut_is_truncated_wherever_that_was(tmp_path: Path, kind: str, verify: str) -> None:
+    look, data = reader(tmp_path, verify=verify), WHOLE[kind]
+    for cut in (1, 2, 3, 4, 8, 12, 13, 16, 100, len(data) // 10, len(data) // 2, len(data) * 9 // 10):
+        if cut <= PADDED.get(kind, 0):
+            continue
+        verdict = look.verdict(inline(data[:-cut]))
+        found = {verdict.problem.rule} if verdict.problem is not None else rules(verdict)
+        assert "images.truncated" in found, cut
+        assert "images.trailing" not in found, cut
+
+
+@pytest.mark.parametrize(
+    ("kind", "cut"), [("png", 1), ("png", 8), ("png", 12), ("apng", 12), ("gif", 1), ("gif", 2), ("webp-animated", 0)]
+)
+def test_what_lacks_its_end_mark_alone_is_warned_of_and_its_pixels_are_used(
+    tmp_path: Path, kind: str, cut: int
+) -> None:
+    data = WHOLE[kind][: len(WHOLE[kind]) - cut]
+    verdict = reader(tmp_path).verdict(inline(data))
+    assert good(verdict).size == len(data)
+    assert ("images.truncated" in rules(verdict)) == bool(cut)
+    to_rgb(data)
+    infos = {good(verdict).info.sha256: good(verdict).info}
+    assert reader(tmp_path, known=infos.get).verdict(inline(data)) == verdict
+
+
+def test_a_jpeg_without_its_end_mark_is_refused_as_pillow_does_and_said_to_be_whole(tmp_path: Path) -> None:
+    problem = reader(tmp_path).verdict(inline(WHOLE["jpeg"][:-2])).problem
+    assert problem is not None
+    assert "its end mark is missing, without which most readers refuse it" in problem.message
+    with pytest.raises(ValueError, match="truncated"):
+        to_rgb(WHOLE["jpeg"][:-2])
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png", "gif", "webp", "bmp", "tiff", "avif"])
+@pytest.mark.parametrize("padding", [b"\n", bytes(7), b"\r\n" * 100])
+def test_padding_behind_the_end_is_no_missing_end(tmp_path: Path, kind: str, padding: bytes) -> None:
+    assert "images.truncated" not in rules(reader(tmp_path).verdict(inline(WHOLE[kind] + padding)))
+
+
+def test_an_end_mark_before_the_scan_is_a_thumbnails(tmp_path: Path) -> None:
+    block = Image.Exif()
+    block[MAKER] = encoded(drawn(5), "JPEG").decode("latin-1").encode("utf-8") + b"\xff\xd9"
+    data = encoded(PICTURE, "JPEG", exif=block.tobytes())
+    assert data.count(b"\xff\xd9") > 1
+    assert good(reader(tmp_path, verify="header").verdict(inline(data)))
+    problem = reader(tmp_path, verify="header").verdict(inline(data[:-2])).problem
+    assert problem is not None
+    assert problem.rule == "images.truncated"
+
+
+def test_a_bitmap_that_says_a_wrong_size_of_itself_is_warned_of(tmp_path: Path) -> None:
+    data = bytearray(WHOLE["bmp"])
+    data[2:6] = (len(data) + 2).to_bytes(4, "little")
+    assert rules(reader(tmp_path).verdict(inline(bytes(data)))) == {"images.truncated"}
+    data[2:6] = bytes(4)
+    assert rules(reader(tmp_path).verdict(inline(bytes(data)))) == set()
+
+
+@pytest.mark.parametrize("text", [b"BMW sells cars" * 9, b"RIFF a guitar part", b"GIF89a", b"II* is a title" * 9])
+def test_what_begins_like_a_picture_gets_a_verdict(tmp_path: Path, text: bytes) -> None:
+    problem = reader(tmp_path).verdict(inline(text)).problem
+    assert problem is not None
+    assert problem.rule in {"images.not_an_image", "images.truncated"}
 
 
 def test_the_bound_on_pixels_holds_for_every_format(tmp_path: Path) -> None:

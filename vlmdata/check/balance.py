@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vlmdata.check.rows import Rows
+from vlmdata.check.rows import Rows, Seen
 from vlmdata.record import Problem
 
 LETTERS, LABELS = "dataset.letter_balance", "dataset.label_balance"
@@ -34,7 +34,7 @@ class Balance:
     _given: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(26, np.int64))
     _expected: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(26))
     _first: dict[int, int] = field(default_factory=dict)
-    _labels: dict[str, list[int]] = field(default_factory=dict)
+    _labels: dict[str, tuple[int, int]] = field(default_factory=dict)
     _short: int = 0
     _answers: int = 0
     _too_many: bool = False
@@ -42,10 +42,10 @@ class Balance:
     def see(self, split: str, batch: pa.RecordBatch) -> None:  # noqa: ARG002
         """Count a batch's letters and labels."""
         seen = self.rows.see(batch)
-        choices = self._count_letters(batch, seen.first_row)
-        self._count_labels(seen.keys.answer_texts, choices, seen.first_row)
+        choices = self._count_letters(batch, seen)
+        self._count_labels(seen, choices)
 
-    def _count_letters(self, batch: pa.RecordBatch, first_row: int) -> npt.NDArray[np.bool_]:
+    def _count_letters(self, batch: pa.RecordBatch, seen: Seen) -> npt.NDArray[np.bool_]:
         """Count the right letters, and how often each would be right by chance. The rows that have options."""
         found = _Choices.of(batch)
         if found is None:
@@ -58,11 +58,14 @@ class Balance:
         )
         given = right[right >= 0]
         self._given += np.bincount(given, minlength=len(self._given))
-        for letter in np.unique(given).tolist():
-            self._first.setdefault(letter, first_row + int(np.argmax(right == letter)))
+        letters, kinds = np.unique(given, return_inverse=True)
+        firsts = seen.firsts(kinds, np.flatnonzero(right >= 0), len(letters))
+        for letter, row in zip(letters.tolist(), firsts.tolist(), strict=True):
+            self._first[letter] = self.rows.first_by_id([row, self._first.get(letter, row)])
         return options > 0
 
-    def _count_labels(self, texts: pa.StringArray, choices: npt.NDArray[np.bool_], first_row: int) -> None:
+    def _count_labels(self, seen: Seen, choices: npt.NDArray[np.bool_]) -> None:
+        texts = seen.keys.answer_texts
         free = pc.and_(pc.is_valid(texts), pa.array(~choices))
         short = pc.and_(free, pc.fill_null(pc.less_equal(pc.binary_length(texts), LABEL_BYTES), False))
         self._answers += pc.sum(free).as_py() or 0
@@ -71,13 +74,15 @@ class Balance:
             return
         rows = np.flatnonzero(short.to_numpy(zero_copy_only=False))
         coded = pc.dictionary_encode(pc.utf8_trim_whitespace(texts.take(pa.array(rows))))
-        counts = np.bincount(coded.indices.to_numpy(), minlength=len(coded.dictionary))
-        firsts = np.unique(coded.indices.to_numpy(), return_index=True)[1]
+        codes = coded.indices.to_numpy().astype(np.int64)
+        counts = np.bincount(codes, minlength=len(coded.dictionary))
+        firsts = seen.firsts(codes, rows, len(coded.dictionary))
         if len(self._labels) + len(counts) > 2 * MOST_LABELS:
             self._too_many = True
             return
-        for label, count, place in zip(coded.dictionary.to_pylist(), counts.tolist(), firsts.tolist(), strict=True):
-            self._labels.setdefault(label, [0, first_row + int(rows[place])])[0] += count
+        for label, count, row in zip(coded.dictionary.to_pylist(), counts.tolist(), firsts.tolist(), strict=True):
+            before, first = self._labels.get(label, (0, row))
+            self._labels[label] = (before + count, self.rows.first_by_id([row, first]))
 
     def findings(self) -> Iterator[Problem]:
         """At most one of each kind."""
@@ -101,7 +106,7 @@ class Balance:
         )
         message = f"the right letters of {rows:,} questions are uneven: {counts}"
         hint = "shuffle the options, so that a letter tells nothing"
-        row = self._first.get(worst, min(self._first.values()))
+        row = self._first.get(worst, self.rows.first_by_id(self._first.values()))
         yield self.rows.problem(row, LETTERS, message, hint, "fields")
 
     def _label_findings(self) -> Iterator[Problem]:
@@ -109,7 +114,7 @@ class Balance:
         few = self._answers < settings.threshold(LABELS, "rows") or self._short < SHORT_SHARE * self._answers
         if few or self._too_many or len(self._labels) > MOST_LABELS:
             return
-        label, (count, row) = max(self._labels.items(), key=lambda entry: entry[1][0])
+        label, (count, row) = max(self._labels.items(), key=lambda entry: (entry[1][0], entry[0]))
         share = count / self._answers
         if share <= settings.threshold(LABELS, "share"):
             return

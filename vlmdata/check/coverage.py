@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vlmdata.check.rows import Rows, told
+from vlmdata.check.rows import Rows
 from vlmdata.check_settings import CheckSettings
 from vlmdata.record import Problem
 
@@ -65,7 +65,7 @@ class TagCoverage:
 
     def see(self, split: str, batch: pa.RecordBatch) -> None:
         """Count a batch's tags."""
-        first_row = self.rows.see(batch).first_row
+        seen = self.rows.see(batch)
         self._sizes[split] = self._sizes.get(split, 0) + batch.num_rows
         tags = batch.column("tags")
         entries = tags.flatten()
@@ -77,14 +77,15 @@ class TagCoverage:
         names = pc.dictionary_encode(pc.fill_null(entries.field("name"), ""))
         values = pc.dictionary_encode(pc.fill_null(entries.field("value"), ""))
         pairs = names.indices.to_numpy().astype(np.int64) * len(values.dictionary) + values.indices.to_numpy()
-        found, places, counts = np.unique(pairs, return_index=True, return_counts=True)
+        found, inverse, counts = np.unique(pairs, return_inverse=True, return_counts=True)
         name_texts, value_texts = names.dictionary.to_pylist(), values.dictionary
-        for pair, place, count in zip(found.tolist(), places.tolist(), counts.tolist(), strict=True):
+        firsts = seen.firsts(inverse, row_of, len(found))
+        for pair, row, count in zip(found.tolist(), firsts.tolist(), counts.tolist(), strict=True):
             name = name_texts[pair // len(value_texts)]
             if name in self._too_many:
                 continue
             value = value_texts[pair % len(value_texts)].as_py()
-            self._first.setdefault((name, value), first_row + int(row_of[place]))
+            self._first[name, value] = self.rows.first_by_id([row, self._first.get((name, value), row)])
             by_split = self._counts.setdefault(name, {}).setdefault(value, {})
             by_split[split] = by_split.get(split, 0) + count
             self._drop_if_too_many(name)
@@ -107,7 +108,8 @@ class TagCoverage:
             if split not in by_split and (count := sum(by_split.values())) * size >= fewest * total
         ]
         lacking.sort(key=lambda entry: (-entry[0], *entry[1:]))
-        yield from told((self._problem(*entry, sizes) for entry in lacking), len(lacking), "such gaps")
+        for entry in lacking:
+            yield self._problem(*entry, sizes)
 
     def _problem(self, count: int, name: str, value: str, split: str, sizes: Mapping[str, int]) -> Problem:
         by_split = self._counts[name][value]

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vlmdata.check.rows import MOST, Rows, told
+from vlmdata.check.rows import Rows
 from vlmdata.check.text_shape import LOOSE_SCREEN
 from vlmdata.record import Problem
 
@@ -36,15 +37,17 @@ SPACED = r"\s\S+\s+\S+"
 
 SHOWN = 24
 LAST = 4 * SHOWN
+KEPT_ENDS = 1_000
 
 
 @dataclass(slots=True)
 class _Seen:
-    """Long answers of some scripts, and those of them that go on. The first few of these are kept."""
+    """Long answers of some scripts, and those of them that go on, and how the first of these end."""
 
     long: int = 0
     open: int = 0
-    first: list[tuple[int, str]] = field(default_factory=list)
+    rows: list[npt.NDArray[np.int64]] = field(default_factory=list)
+    shown: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -73,14 +76,17 @@ class Endings:
             found = np.flatnonzero(open_ends & mine)
             counted.long += int(mine.sum())
             counted.open += len(found)
-            for end in found[: MOST - len(counted.first)].tolist():
-                counted.first.append((seen.first_row + int(places[end]), ends[end].as_py().rstrip()[-SHOWN:]))
+            counted.rows.append(seen.first_row + places[found])
+            for end in found[: KEPT_ENDS - len(counted.shown)].tolist():
+                counted.shown[seen.first_row + int(places[end])] = ends[end].as_py().rstrip()[-SHOWN:]
 
     def findings(self) -> Iterator[Problem]:
         """The answers that go on, where few do."""
-        shown = [counted for counted in self._seen if self._few(counted)]
-        first = sorted(found for counted in shown for found in counted.first)[:MOST]
-        yield from told(map(self._finding, first), sum(counted.open for counted in shown), "such answers")
+        few = [counted for counted in self._seen if self._few(counted)]
+        rows = np.sort(np.concatenate([np.zeros(0, np.int64), *(rows for counted in few for rows in counted.rows)]))
+        shown = {row: end for counted in few for row, end in counted.shown.items()}
+        for row in rows.tolist():
+            yield self._finding(row, shown.get(row, ""))
 
     def _few(self, counted: _Seen) -> bool:
         """Whether there are enough answers to tell by, and nearly all of them end."""
@@ -90,7 +96,7 @@ class Endings:
             and ended >= settings.threshold(RULE, "share") * counted.long
         )
 
-    def _finding(self, found: tuple[int, str]) -> Problem:
-        row, end = found
-        message = f"the answer ends with {'...' + end!r}, in the middle of a sentence; nearly all others end with one"
+    def _finding(self, row: int, end: str) -> Problem:
+        where = f" with {'...' + end!r}," if end else ""
+        message = f"the answer ends{where} in the middle of a sentence; nearly all others end with one"
         return self.rows.problem(row, RULE, message, "fill in the whole text, or leave the row out", "messages")

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from vlmdata.check.repeats import usually
 from vlmdata.check.row_keys import Hashes
-from vlmdata.check.rows import MOST, Rows, Runs, joined, runs, told
+from vlmdata.check.rows import Rows, Runs, joined, runs
 from vlmdata.record import Problem
 
 SHARED, REUSED, REPEATED = "dataset.shared_image", "dataset.reused_image", "images.repeated"
@@ -46,12 +46,9 @@ class SharedImages:
         most = max(settings.threshold(SHARED, "groups"), settings.threshold(SHARED, "times") * usual)
         shared = differ & (groups > most)
         reused = differ & ~shared if usual == 1 else np.zeros(len(groups), bool)
-        for wanted, problem, more in (
-            (shared, self._shared, "such images"),
-            (reused, self._reused, "such images"),
-        ):
-            places = found.by_first_row(wanted)
-            yield from told((problem(row_of[found.rows(run)], int(groups[run])) for run in places), len(places), more)
+        for wanted, problem in ((shared, self._shared), (reused, self._reused)):
+            for run in found.by_first_row(wanted):
+                yield problem(rows.by_id(row_of[found.rows(run)]), int(groups[run]))
 
     def _differ(
         self, found: Runs, row_of: npt.NDArray[np.int64], groups: npt.NDArray[np.int64]
@@ -61,24 +58,24 @@ class SharedImages:
         both = found.distinct(joined(self.rows.hashes("groups"), self.rows.hashes("answers"))[row_of])
         return both < groups * answers
 
-    def _shared(self, rows: npt.NDArray[np.int64], groups: int) -> Problem:
+    def _shared(self, rows: list[int], groups: int) -> Problem:
         message = f"one image stands in {len(rows):,} rows of {groups:,} groups: {self._examples(rows)}"
         hint = "if it is a placeholder, drop these rows; if they are one product's variants, set `group`"
-        return self.rows.problem(int(rows[0]), SHARED, message, hint, "images")
+        return self.rows.problem(rows[0], SHARED, message, hint, "images")
 
-    def _reused(self, rows: npt.NDArray[np.int64], groups: int) -> Problem:
-        other = rows[np.argmax(self._groups(rows) != self._groups(rows)[0])]
-        message = f"an image is also that of {self.rows.shown(int(rows[0]))}, whose answer is another"
+    def _reused(self, rows: list[int], groups: int) -> Problem:
+        other = rows[int(np.argmax(self._groups(rows) != self._groups(rows)[0]))]
+        message = f"an image is also that of {self.rows.shown(rows[0])}, whose answer is another"
         message += f" ({groups:,} groups have it)" if groups > 2 else ""
         hint = "look whether one of them has the other's photo; if they are variants, set `group`"
-        return self.rows.problem(int(other), REUSED, message, hint, "images")
+        return self.rows.problem(other, REUSED, message, hint, "images")
 
-    def _groups(self, rows: npt.NDArray[np.int64]) -> Hashes:
+    def _groups(self, rows: list[int]) -> Hashes:
         found: Hashes = self.rows.hashes("groups")[rows]
         return found
 
-    def _examples(self, rows: npt.NDArray[np.int64]) -> str:
-        shown = ", ".join(self.rows.shown(int(row)) for row in rows[:3])
+    def _examples(self, rows: list[int]) -> str:
+        shown = ", ".join(map(self.rows.shown, rows[:3]))
         return f"{shown} …" if len(rows) > 3 else shown
 
 
@@ -88,11 +85,10 @@ class RepeatedInRow:
 
     rows: Rows
     rules = (REPEATED,)
-    _found: list[tuple[int, int]] = field(default_factory=list)
-    _count: int = 0
+    _found: list[npt.NDArray[np.int64]] = field(default_factory=list)
 
     def see(self, split: str, batch: pa.RecordBatch) -> None:  # noqa: ARG002
-        """Take a batch in, and remember its first few such rows."""
+        """Take a batch in, and remember such rows, each with the place of the image."""
         seen = self.rows.see(batch)
         counts = seen.keys.image_counts
         row_of = np.repeat(np.arange(batch.num_rows), counts)
@@ -100,20 +96,14 @@ class RepeatedInRow:
         images, row_of = seen.keys.images[order], row_of[order]
         again = np.flatnonzero((images[1:] == images[:-1]) & (row_of[1:] == row_of[:-1])) + 1
         first = np.unique(row_of[again], return_index=True)[1]
-        self._count += len(first)
         starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
-        for place in again[first][: MOST - len(self._found)]:
-            row = int(row_of[place])
-            self._found.append((seen.first_row + row, int(order[place] - starts[row])))
+        found = row_of[again[first]]
+        self._found.append(np.stack([seen.first_row + found, order[again[first]] - starts[found]], axis=1))
 
     def findings(self) -> Iterator[Problem]:
         """One for each of these rows."""
         hint = "name each image in one place"
-        yield from told(
-            (
-                self.rows.problem(row, REPEATED, "the row has this image before it already", hint, f"images[{place}]")
-                for row, place in self._found
-            ),
-            self._count,
-            "such rows",
-        )
+        message = "the row has this image before it already"
+        for found in self._found:
+            for row, place in found.tolist():
+                yield self.rows.problem(row, REPEATED, message, hint, f"images[{place}]")

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vlmdata.check.row_keys import RowKeys
-from vlmdata.check.rows import Rows, Runs, joined, runs, told
+from vlmdata.check.rows import Rows, Runs, joined, runs
 from vlmdata.record import Problem
 
 DUPLICATE, CONFLICT, ONE_ANSWER = "dataset.duplicate", "dataset.conflict", "dataset.one_answer"
@@ -37,17 +37,14 @@ class Duplicates:
         rows = self.rows
         found = runs(joined(*(rows.hashes(name) for name in ("questions", "answers", "image_sets"))))
         repeated = found.counts > 1
-        yield from told(
-            (self._problem(found.rows(run)) for run in found.by_first_row(repeated)),
-            int(repeated.sum()),
-            "such sets of rows",
-        )
+        for run in found.by_first_row(repeated):
+            yield self._problem(rows.by_id(found.rows(run)))
 
-    def _problem(self, same: npt.NDArray[np.int64]) -> Problem:
+    def _problem(self, same: list[int]) -> Problem:
         more = len(same) - 2
-        message = f"text and images equal those of {self.rows.shown(int(same[0]))}"
+        message = f"text and images equal those of {self.rows.shown(same[0])}"
         message += f", as do those of {more:,} more row{'s' if more > 1 else ''}" if more else ""
-        return self.rows.problem(int(same[1]), DUPLICATE, message, "drop one, or set duplicates: drop")
+        return self.rows.problem(same[1], DUPLICATE, message, "drop one, or set duplicates: drop")
 
 
 @dataclass(slots=True)
@@ -68,16 +65,13 @@ class Conflicts:
         found = runs(joined(rows.hashes("questions"), rows.hashes("image_sets")), with_images)
         answers = found.distinct(rows.hashes("answers"))
         several = answers > 1
-        yield from told(
-            (self._problem(found.rows(run), int(answers[run])) for run in found.by_first_row(several)),
-            int(several.sum()),
-            "such questions",
-        )
+        for run in found.by_first_row(several):
+            yield self._problem(rows.by_id(found.rows(run)), int(answers[run]))
 
-    def _problem(self, same: npt.NDArray[np.int64], answers: int) -> Problem:
+    def _problem(self, same: list[int], answers: int) -> Problem:
         given = self.rows.hashes("answers")[same]
-        other = int(same[np.argmax(given != given[0])])
-        message = f"{self.rows.shown(int(same[0]))} asks the same about the same images and is answered otherwise"
+        other = same[int(np.argmax(given != given[0]))]
+        message = f"{self.rows.shown(same[0])} asks the same about the same images and is answered otherwise"
         if len(same) > 2:
             message += f" ({len(same):,} such rows, {answers:,} answers)"
         hint = "keep the answer that is right, or ask in words that tell the rows apart"
@@ -127,9 +121,8 @@ class OneAnswer:
         most = max(settings.threshold(ONE_ANSWER, "rows"), settings.threshold(ONE_ANSWER, "times") * usual)
         wanted = long & (found.counts > most)
         wanted[wanted] = self._of_many(found, wanted, most)
-        yield from told(
-            (self._problem(found.rows(run)) for run in found.by_first_row(wanted)), int(wanted.sum()), "such answers"
-        )
+        for run in found.by_first_row(wanted):
+            yield self._problem(found.rows(run))
 
     def _of_many(self, found: Runs, wanted: npt.NDArray[np.bool_], most: float) -> list[bool]:
         """Of each wanted run, whether its rows show different images of different groups."""
@@ -142,7 +135,7 @@ class OneAnswer:
         shown = f", {shortened(text)!r}" if text else ""
         message = f"{len(same):,} rows with different images have one answer{shown}"
         hint = "it describes none of them: fill in what each image shows, or leave these rows out"
-        return self.rows.problem(int(same[0]), ONE_ANSWER, message, hint, "messages")
+        return self.rows.problem(self.rows.first_by_id(same), ONE_ANSWER, message, hint, "messages")
 
 
 def usually(counts: npt.NDArray[np.int64]) -> int:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import islice
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -15,16 +14,28 @@ from vlmdata.check.row_keys import Hashes, Places, RowKeys, row_keys
 from vlmdata.check_settings import CheckSettings
 from vlmdata.record import Problem
 
-MOST = 10
-"""Findings of one rule that are told one by one; the last says how many more there are."""
+
+def id_order(name: str) -> tuple[int, str]:
+    """By what ids are ordered: `P-9` comes before `P-10`."""
+    return len(name.encode("utf-8", "surrogatepass")), name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """A batch under way: its keys, and the number of its first row in the dataset."""
+    """A batch under way: its keys, the number of its first row in the dataset, its rows in the order of their ids."""
 
     keys: RowKeys
     first_row: int
+    by_id: Places
+
+    def firsts(self, kinds: Places, rows: Places, count: int) -> Places:
+        """Of each kind of entry the row whose id comes first, as its number in the dataset. `rows` has the place of
+        each entry's row in the batch; every kind from 0 up to `count` has an entry."""
+        ranks = np.empty(len(self.by_id), np.int64)
+        ranks[self.by_id] = np.arange(len(ranks))
+        first = np.full(count, len(ranks), np.int64)
+        np.minimum.at(first, kinds, ranks[rows])
+        return self.first_row + self.by_id[first]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +64,12 @@ class Rows:
         """Take in a batch, unless another check has just done so."""
         if self._seen is None or self._last is not batch:
             keys = row_keys(batch)
-            self._seen, self._last = Seen(keys=keys, first_row=self.count), batch
+            ids = pc.fill_null(batch.column("id"), "")
+            sizes = pc.binary_length(ids)
+            by_id = pc.sort_indices(
+                pa.table({"size": sizes, "id": ids}), [("size", "ascending"), ("id", "ascending")]
+            ).to_numpy()
+            self._seen, self._last = Seen(keys=keys, first_row=self.count, by_id=by_id.astype(np.int64)), batch
             self._keep(batch, keys)
             self.count += batch.num_rows
         return self._seen
@@ -90,6 +106,15 @@ class Rows:
         number = int(np.searchsorted(self._starts, row, side="right")) - 1
         names, place = self._names[number], row - self._starts[number]
         return names.ids[place].as_py() or "", names.sources[place].as_py(), int(names.lines[place])
+
+    def by_id(self, rows: Iterable[int]) -> list[int]:
+        """Rows in the order of their ids, short ones first: nothing depends on the order of a source's lines."""
+        return sorted(map(int, rows), key=lambda row: id_order(self.named(row)[0]))
+
+    def first_by_id(self, rows: Iterable[int]) -> int:
+        """Of some rows, the one whose id comes first."""
+        several = set(map(int, rows))
+        return min(several, key=lambda row: id_order(self.named(row)[0])) if len(several) > 1 else several.pop()
 
     def shown(self, row: int) -> str:
         """A row as a message names it: `'mug-7' (products.csv:12)`."""
@@ -153,11 +178,3 @@ def joined(*keys: Hashes) -> Hashes:
     for key in keys:
         found = (found ^ (found >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9) + key
     return found
-
-
-def told(problems: Iterable[Problem], total: int, more: str) -> Iterator[Problem]:
-    """The first few problems; the last of them says how many more there are: `; and 37 more such rows`."""
-    found: Sequence[Problem] = list(islice(problems, MOST))
-    for number, problem in enumerate(found, start=1):
-        left = total - MOST if number == MOST else 0
-        yield replace(problem, message=f"{problem.message}; and {left:,} more {more}") if left > 0 else problem

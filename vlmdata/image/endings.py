@@ -24,7 +24,7 @@ def has_more(data: bytes) -> bool:
 def behind(data: bytes) -> bytes:
     """What stands behind a PNG's or WebP's picture, by what the file itself says of its end; nothing of other kinds."""
     if data.startswith(PNG_START):
-        return data[max((end for _, _, end in _chunks(data)), default=len(data)) :]
+        return data[max((end for _, _, end in png_chunks(data)), default=len(data)) :]
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return data[8 + int.from_bytes(data[4:8], "little") :]
     return b""
@@ -35,15 +35,15 @@ def refuse_changed_png(data: bytes) -> None:
     if not data.startswith(PNG_START):
         return
     view = memoryview(data)
-    for name, start, end in _chunks(data):
+    for name, start, end in png_chunks(data):
         needed = not name[0] & 0x20  # a capital letter: what a reader must know to show the picture
         if needed and zlib.crc32(view[start - 4 : end - 4]) != int.from_bytes(view[end - 4 : end], "big"):
             kind = name.decode("latin-1")
             raise PixelError("corrupt", f"is damaged: the checksum of a {kind} chunk is another ({len(data):,} bytes)")
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Each whole chunk's name, and where its content begins and the chunk ends, up to the picture's end."""
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Each whole chunk's name in a PNG, and where its content begins and the chunk ends, up to the picture's end."""
     place, name = len(PNG_START), b""
     while name != b"IEND" and place + 12 <= len(data):
         name = data[place + 4 : place + 8]

@@ -11,15 +11,27 @@ from typing import NamedTuple
 from vlmdata.check_settings import CheckSettings
 from vlmdata.image.inspecting import Examined
 from vlmdata.image.traits import WORDS
-from vlmdata.record import ImageInfo
+from vlmdata.record import ImageInfo, Severity
 
 
 class ImageFinding(NamedTuple):
-    """One thing that is wrong with an image. The message goes on after the image's name: `is 20 x 16 pixels …`."""
+    """One thing that is wrong with an image. The message goes on after the image's name: `is 20 x 16 pixels …`.
+
+    A rule of errors that has a milder form says `warning` where it is that.
+    """
 
     rule: str
     message: str
     hint: str
+    severity: Severity = "error"
+
+
+UNENDED = ImageFinding(
+    "images.truncated",
+    "lacks the end of its file, such as an end mark; what was decoded of it is whole",
+    "copy or export the photo again; some programs leave the end mark out",
+    "warning",
+)
 
 
 def image_findings(examined: Examined, settings: CheckSettings) -> Iterator[ImageFinding]:
@@ -34,6 +46,8 @@ def _findings(examined: Examined, settings: CheckSettings) -> Iterator[ImageFind
         for trait, (message, hint) in WORDS.items():
             if trait in examined.traits:
                 yield ImageFinding(f"images.{trait}", message, hint)
+        if "unended" in examined.traits:
+            yield UNENDED
     yield from _size_findings(examined.image.info, settings)
 
 

@@ -14,8 +14,10 @@ import simplejpeg
 import xxhash
 from PIL import Image
 
+from vlmdata.image.cut_short import ended, missing_from
 from vlmdata.image.endings import has_more, refuse_changed_png
 from vlmdata.image.jpeg_segments import has_plain_header
+from vlmdata.image.noise import BLOCK, may_be_noise
 from vlmdata.image.places import may_tell_place, tells_place
 from vlmdata.image.traits import OF_PIXELS, Trait, has_position, is_blank, is_flat, is_see_through, traits_of
 from vlmdata.pixels import (
@@ -40,8 +42,12 @@ Known = Callable[[str], ImageInfo | None]
 
 JPEG_START = b"\xff\xd8\xff"
 DHASH_SIDE = 8
+SHRUNK = (DHASH_SIDE + 1, DHASH_SIDE)
 FLAT = "0" * 16
-"""The dhash of a picture that gets no brighter from left to right: a blank one, or one to be looked at in colour."""
+"""The dhash of a picture that gets no brighter from left to right. A blank one has it too, whatever its noise is."""
+
+PALE = 12
+"""Levels between the darkest and the lightest of 9 x 8 parts of a blank picture, at most: the noise of a small one."""
 
 PACKED = 40
 """Pixels a byte from which on a picture may be blank whatever its dhash: a photo has 4, a drawing on white 20."""
@@ -119,9 +125,23 @@ def examine(
 
 
 def _look(data: bytes, verify: Verify, pixel_limit: int) -> _Looked:
-    if data.startswith(JPEG_START):
-        return _look_at_jpeg(data, verify, pixel_limit)
-    return _look_with_pillow(data, verify, pixel_limit)
+    """What a decoder says, but for files whose own words say that their end is missing."""
+    try:
+        look = _look_at_jpeg if data.startswith(JPEG_START) else _look_with_pillow
+        looked = look(data, verify, pixel_limit)
+    except PixelError as error:
+        if error.kind in {"corrupt", "not_an_image"} and missing_from(data) is not None:
+            raise _cut_short(data) from None
+        raise
+    missing = missing_from(data)
+    if missing == "part":
+        raise _cut_short(data)
+    return looked if missing is None else replace(looked, traits=looked.traits | {"unended"})
+
+
+def _cut_short(data: bytes) -> PixelError:
+    words = f"is truncated: by what it says of itself it goes on behind its last byte ({len(data):,} bytes)"
+    return PixelError("truncated", words)
 
 
 def _look_at_jpeg(data: bytes, verify: Verify, pixel_limit: int) -> _Looked:
@@ -135,9 +155,11 @@ def _look_at_jpeg(data: bytes, verify: Verify, pixel_limit: int) -> _Looked:
     dhash = None
     if verify == "full":
         grey = _strict_grey(data, pixel_limit, 8 if min(width, height) >= SMALL else 1)
-        dhash = dhash_of(turned(grey, turn))
-        if _is_worth_a_look(data, width * height, dhash) and is_flat(grey) and _is_blank_jpeg(data, pixel_limit):
+        small = _shrunk(turned(grey, turn))
+        dhash = dhash_of(small)
+        if _may_be_blank(small, grey, width) and _is_blank_jpeg(data, pixel_limit):
             traits.add("blank")
+            dhash = FLAT
     if turn != 1:
         traits.add("turned")
     if turn in TRANSPOSED:
@@ -148,6 +170,14 @@ def _look_at_jpeg(data: bytes, verify: Verify, pixel_limit: int) -> _Looked:
 def _is_worth_a_look(data: bytes, pixels: int, dhash: str | None) -> bool:
     """Whether a picture may be blank, by what is known of it without its pixels: its hash, and how well it packs."""
     return dhash == FLAT or len(data) * PACKED < pixels
+
+
+def _may_be_blank(small: Image.Image, grey: Image.Image, width: int) -> bool:
+    """Whether a picture has nearly one brightness, by its smallest copy first; `grey` may be an eighth of the size."""
+    lowest, highest = small.getextrema()
+    if float(highest) - float(lowest) > PALE:  # type: ignore[arg-type]
+        return False
+    return is_flat(grey) or may_be_noise(grey if grey.width < width else grey.reduce(BLOCK))
 
 
 def _is_blank_jpeg(data: bytes, pixel_limit: int) -> bool:
@@ -176,12 +206,21 @@ def _strict_grey(data: bytes, pixel_limit: int, factor: int) -> Image.Image:
     except ValueError as error:
         message = str(error)
     if "premature end" in message.lower():
-        raise PixelError("truncated", f"is truncated: the data ends before the picture does ({len(data):,} bytes)")
+        raise PixelError("truncated", f"is truncated: {_words_of_end(data, factor)} ({len(data):,} bytes)")
     if FOR_PILLOW.search(message):
         image = open_image(data, pixel_limit=pixel_limit)
         with pillow_errors(len(data)):
             return flatten(image).convert("L")
     raise PixelError("corrupt", f"is damaged: {message.strip()} ({len(data):,} bytes)")
+
+
+def _words_of_end(data: bytes, factor: int) -> str:
+    """What a JPEG that ends too early lacks."""
+    try:
+        _decode_grey(ended(data), factor)
+    except ValueError:
+        return "the data ends before the picture does"
+    return "its end mark is missing, without which most readers refuse it, though the picture is there"
 
 
 def _decode_grey(data: bytes, factor: int) -> Image.Image:
@@ -214,9 +253,11 @@ def _look_with_pillow(data: bytes, verify: Verify, pixel_limit: int) -> _Looked:
         if verify == "full":
             colours = flatten(image)
             grey = colours.convert("L")
-            dhash = dhash_of(turned(grey, turn))
-            if _is_worth_a_look(data, width * height, dhash) and is_flat(grey) and is_blank(colours):
+            small = _shrunk(turned(grey, turn))
+            dhash = dhash_of(small)
+            if _may_be_blank(small, grey, width) and is_blank(colours):
                 traits.add("blank")
+                dhash = FLAT
     if turn in TRANSPOSED:
         width, height = height, width
     return _Looked(width, height, image_format, frozenset(traits), dhash)
@@ -228,6 +269,10 @@ def dhash_of(grey: Image.Image) -> str:
     The picture is shrunk to 9 x 8 by area; each bit says whether a pixel is darker than its right neighbour
     (N. Krawetz, "Kind of Like That", 2013).
     """
-    small = grey.resize((DHASH_SIDE + 1, DHASH_SIDE), Image.Resampling.BOX).tobytes()
-    rows = np.frombuffer(small, np.uint8).reshape(DHASH_SIDE, DHASH_SIDE + 1)
+    small = grey if grey.size == SHRUNK else _shrunk(grey)
+    rows = np.frombuffer(small.tobytes(), np.uint8).reshape(DHASH_SIDE, DHASH_SIDE + 1)
     return np.packbits(rows[:, 1:] > rows[:, :-1]).tobytes().hex()
+
+
+def _shrunk(grey: Image.Image) -> Image.Image:
+    return grey.resize(SHRUNK, Image.Resampling.BOX)

@@ -90,6 +90,16 @@ def has_plain_header(data: bytes) -> bool:
     return False
 
 
+def start_of_scan(data: bytes) -> int:
+    """Where a JPEG's first coded data are announced; 0 where the segments before them do not follow one another."""
+    place = 2
+    while data[place : place + 1] == b"\xff":
+        if data[place + 1 : place + 2] == bytes([SOS]):
+            return place
+        place += 2 + max(int.from_bytes(data[place + 2 : place + 4], "big"), 1)
+    return 0
+
+
 def _end_of_scan(data: bytes, start: int) -> int:
     """Where the coded data end: at the first marker that is no restart and no stuffed byte."""
     place = start

@@ -19,7 +19,8 @@ Small = npt.NDArray[np.void]
 SIDE, FINE, COARSE = 64, 96, 4
 """Sides of the picture in colour, of the one in grey, and of the one looked at first."""
 
-SMALL = np.dtype([("colour", np.uint8, (SIDE, SIDE, 3)), ("fine", np.uint8, (FINE, FINE))])
+SMALL = np.dtype([("colour", np.uint8, (SIDE, SIDE, 3)), ("fine", np.uint8, (FINE, FINE)), ("sharp", np.bool_)])
+"""`sharp` where the picture itself has so many pixels that the one in grey shows its detail."""
 
 ENOUGH = 2 * SIDE
 """A JPEG is decoded at so small a scale that this many pixels are left on each side."""
@@ -50,6 +51,7 @@ def small_picture(data: bytes, *, pixel_limit: int = PIXEL_LIMIT) -> Small:
             image = turned(flatten(image), turn)
     small = np.zeros((), SMALL)
     small["colour"] = image.resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+    small["sharp"] = min(image.size) >= FINE
     small["fine"] = image.convert("L").resize((FINE, FINE), Image.Resampling.BILINEAR)
     return small
 

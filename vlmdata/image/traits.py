@@ -7,9 +7,10 @@ from typing import Literal
 
 from PIL import Image
 
+from vlmdata.image.noise import is_noise
 from vlmdata.pixels import DAMAGE, has_alpha
 
-Trait = Literal["cmyk", "sixteen_bit", "alpha", "animated", "heic", "gps", "turned", "blank", "trailing"]
+Trait = Literal["cmyk", "sixteen_bit", "alpha", "animated", "heic", "gps", "turned", "blank", "trailing", "unended"]
 GPS_TAG = 0x8825
 GPS_COORDINATES = (1, 2, 3, 4)
 RAW_XMP = "Raw profile type xmp"
@@ -61,7 +62,7 @@ THUMBNAIL = 16
 BLOCK_RANGE = 2
 NOISE, CODEC = 8, 3
 DRAWN_SHARE = 0.9
-STRAY_SHARE = 0.0005
+STRAY_SHARE = 0.0001
 """What `is_blank` allows: by how many of 256 levels a piece of the picture may differ from the others, and how many of
 its pixels may be further from its colour than noise reaches. Where nine pixels in ten have one value there is none but
 the codec's, and a faint line is something drawn."""
@@ -133,6 +134,10 @@ def is_flat(grey: Image.Image) -> bool:
 
 def is_blank(colours: Image.Image) -> bool:
     """Whether an RGB picture has one colour all over, but for noise. A pale product on white is none."""
+    return _is_one_colour(colours) or is_noise(colours)
+
+
+def _is_one_colour(colours: Image.Image) -> bool:
     if all(low == high for low, high in colours.getextrema()):  # type: ignore[misc]
         return True
     size = (min(colours.width, THUMBNAIL), min(colours.height, THUMBNAIL))

@@ -154,7 +154,7 @@ class Reader:
 
 
 def _warnings(examined: Examined, settings: CheckSettings, reference: ImageReference) -> Iterator[Problem]:
-    for rule, message, hint in image_findings(examined, settings):
+    for rule, message, hint, _ in image_findings(examined, settings):
         yield Problem(rule=rule, message=f"{reference_shown(reference)} {message}", hint=hint, severity="warning")
 
 

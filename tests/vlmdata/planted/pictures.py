@@ -116,6 +116,15 @@ def blank(number: int) -> bytes:
     return jpeg(Image.new("RGB", (200, 160), (number % 250, 90, 120)))
 
 
+def with_noise(number: int, level: int) -> Image.Image:
+    """One colour in a sensor's noise of five to twelve levels."""
+    rng = Random(number)
+    image = Image.new("RGB", (200, 160))
+    deviation = 5 + number % 8
+    image.putdata([tuple(round(rng.gauss(level, deviation)) for _ in range(3)) for _ in range(200 * 160)])
+    return image
+
+
 def black(number: int) -> bytes:
     """A photo taken with the lid on: black, with a little noise."""
     rng = Random(number)
@@ -185,7 +194,20 @@ KINDS = (
     _kind("damaged JPEG", "images.corrupt images.truncated", file(flipped)),
     _kind("truncated PNG", "images.truncated", file(lambda n: png(n, (400, 300))[:-900], ".png")),
     _kind("damaged PNG", "images.corrupt", file(damaged_png, ".png")),
-    _kind("truncated WebP", "images.truncated images.corrupt", file(lambda n: saved(drawn(n), "WEBP")[:-300], ".webp")),
+    _kind("truncated WebP", "images.truncated", file(lambda n: saved(drawn(n), "WEBP")[:-300], ".webp")),
+    _kind("WebP without its last byte", "images.truncated", file(lambda n: saved(drawn(n), "WEBP")[:-1], ".webp")),
+    _kind("truncated AVIF", "images.truncated", file(lambda n: saved(drawn(n), "AVIF")[:-100], ".avif")),
+    _kind("truncated TIFF", "images.truncated", file(lambda n: saved(drawn(n), "TIFF")[:-100], ".tif")),
+    _kind("truncated BMP", "images.truncated", file(lambda n: saved(drawn(n), "BMP")[:-100], ".bmp")),
+    _kind("JPEG without its end", "images.truncated", file(lambda n: whole(n)[:-2])),
+    _kind("PNG without its end", "images.truncated", file(lambda n: png(n)[: -1 - n % 12], ".png")),
+    _kind("PNG cut in its last pixels", "images.truncated", file(lambda n: png(n)[: -13 - n % 4], ".png")),
+    _kind("GIF without its end", "images.truncated", file(lambda n: saved(drawn(n), "GIF")[: -1 - n % 2], ".gif")),
+    _kind(
+        "animation cut in its second frame",
+        "images.truncated images.animated",
+        file(lambda n: animated(n)[:-50], ".gif"),
+    ),
     _kind("bomb", "images.bomb", file(bomb, ".png")),
     _kind("tracking pixel", "images.too_small", file(lambda n: png(n, (1, 1)), ".png")),
     _kind("thumbnail", "images.too_small", file(lambda n: jpeg(drawn(n, size=(24, 20))))),
@@ -193,6 +215,8 @@ KINDS = (
     _kind("rule", "images.aspect_ratio images.too_small", file(lambda n: png(n, (1_200, 3)), ".png")),
     _kind("banner", "images.narrow", file(lambda n: jpeg(drawn(n, size=(1_400, 60))))),
     _kind("blank", "images.blank", file(blank)),
+    _kind("white wall in little light", "images.blank", file(lambda n: jpeg(with_noise(n, 250)))),
+    _kind("grey card", "images.blank", file(lambda n: jpeg(with_noise(n, 128)))),
     _kind("white PNG", "images.blank", file(lambda n: saved(Image.new("L", (90 + n % 80, 99), 255), "PNG"), ".png")),
     _kind(
         "empty cut-out",
