@@ -115,6 +115,17 @@ IN_ANSWERS = {
     ],
     "text.model_markup": ["USER: what?\nASSISTANT: a mug", "### Response:\nA mug", "<think>a mug?</think>A mug"],
     "text.refusal": [
+        "Tyvärr kan jag inte se bilden.",
+        "Jag kan tyvärr inte beskriva den här bilden.",
+        "Jeg kan desværre ikke se billedet.",
+        "Beklager, jeg kan ikke se bildet.",
+        "Valitettavasti en näe kuvaa.",
+        "The image did not load.",
+        "The image is not available.",
+        "Image not available.",
+        "The photo is missing.",
+        "Sorry, we cannot help with this.",
+        '"I\'m sorry, but I cannot describe this image."',
         "I'm sorry, but I can't see the image.",
         "I’m sorry, but as a text-based model I cannot view images.",
         "I am sorry, I am unable to help with that.",
@@ -449,6 +460,37 @@ def test_questions_and_system_texts_are_looked_at_too(rule: str) -> None:
 def test_a_question_may_say_what_an_answer_may_not(rule: str) -> None:
     said = rules_of([asked(text, "A blue mug on a table.") for text in IN_ANSWERS[rule]])
     assert [rules for rules in said if rule in rules] == []
+
+
+NO_REFUSALS = (
+    "Sorry, I Can't Help Myself is a 1965 single by the Four Tops.",
+    "SORRY, WE ARE CLOSED",
+    "Sorry, we are closed",
+    "Sorry we missed you, says the card that is left at the door.",
+    "As an AI: Poems by Machines",
+    '"I\'m Sorry" is a song by Brenda Lee.',
+    "I Can't Help Falling in Love, a music box for lovers.",
+    "“Sorry, I can't come to the phone” is printed on the cover.",
+    "I'm Sorry I Haven't a Clue: the board game of the radio show.",
+    "Unable to Fly: a novel of three sisters.",
+    "UNABLE TO READ CARD",
+    "Sorry! The board game for two to four players.",
+    "As an AI Engineer mug, this one holds 300 ml.",
+    "The image is not available in black: it shows the blue mug.",
+    "Image 7 shows a mug.",
+    "Jeg kan like den blå koppen.",
+)
+
+
+@pytest.mark.parametrize("answer", NO_REFUSALS)
+def test_a_title_or_a_sign_that_sounds_like_a_refusal_is_none(answer: str) -> None:
+    assert "text.refusal" not in found(asked("Describe the product.", answer))
+
+
+def test_what_a_sign_says_is_no_refusal_and_not_to_read_it_is_one() -> None:
+    question = "What does the sign say?"
+    assert "text.refusal" not in found(asked(question, "I'm sorry, I am at lunch."))
+    assert "text.refusal" in found(asked(question, "I'm sorry, I can't read the text on the sign."))
 
 
 def test_an_answer_that_is_the_question_is_found() -> None:

@@ -24,13 +24,15 @@ REFUSAL_SCREEN = (
     r"i(?:['’]| ?(?:am|ap|ca|co|do|mu|un|wi|wo))|unab|(?:this|your|the) (?:req|prom|con|im|que|mes|res)[a-z]+ (?:may"
     r"|app|mig|viol|was|were|ha[sv]|is (?:fl|bl|fi|re|ag)|goes)|we(?:['’]| (?:ar|ap|c|mu|do))|sorry|very s|real|so s"
     r"|dee|tru|my ap|unf"
-    r"|as an? |plea|could y|can y|no (?:i|p|a)|there(?: is|['’]s) no|it (?:se|lo|ap)|the (?:im|pi|ph)[a-z]+ (?:c|f|d)"
+    r"|as an? |plea|could y|can y|no (?:i|p|a)|there(?: is|['’]s) no|it (?:se|lo|ap)|the (?:im|pi|ph)[a-z]+ [cfdi]"
+    r"|(?:im|pi|ph)[a-z]+ (?:n|u|m|is)"
     r"|es tu|tut m|leid|als |ich [kb]|ents|je [sn]|nous s|vrai|sinc|d.{1,2}so|en tan|malh|lo si|com[oe] |lam|desa"
     r"|no (?:pu|me)|desc|me de|sint|infe|mi [ds]|spi|in qu|purt|non [pr]|non so|het sp|helaas|ik kan|bard|prze|przy"
-    r"|nies|jako |nie m|omlo|je m|bohu|maal|bir (?:yap|dil)|maaf|moh|seba|saya t|xin l|ai"
+    r"|nies|jako |nie m|omlo|tyv|jeg |jag |bekl|des|det g|pahoi"
+    r"|valit|en [nvp]|undsk|unnsk|je m|bohu|maal|bir (?:yap|dil)|maaf|moh|seba|saya t|xin l|ai"
 )
 REFUSAL_BEYOND = (
-    r"(?i:déso|peço|não|eu n|üzg|özür|b[iİ]r (?:yap|dil)|maal|tôi |rất|là m)|[ИиПпКкМмЯяНнВв]|मु|क्ष|मा|एक|به "
+    r"(?i:ursä|déso|peço|não|eu n|üzg|özür|b[iİ]r (?:yap|dil)|maal|tôi |rất|là m)|[ИиПпКкМмЯяНнВв]|मु|क्ष|मा|एक|به "
     r"|[很非真抱对對不遗遺作身我大誠申すご恐人言画写정죄미유안인언عآألنبكم]"
 )
 OPENING_SCREEN = (
@@ -72,6 +74,18 @@ SHOWS_ERROR = re.compile(
     r"(?i)error|message|log\b|screen|terminal|console|\bsays?\b|\bread|transcri|\btext\b|ocr|code|page|fehler"
 )
 """What a question says to which an error message is an answer."""
+ASKS_TO_READ = re.compile(r"(?i)\b(?:says?|said|written|reads?|transcribe|ocr|sign|title|called|words?|label|text)\b")
+REFUSES_IT = re.compile(
+    r"(?i)\b(?:image|picture|photo|text|request|assist|see|view|read|describe|identify|transcribe|determine|make out"
+    r"|help|provide|access|process)\b"
+)
+"""What a question asks that is answered by what stands there, and what a refusal speaks of all the same."""
+QUOTED = re.compile(r"\s*[\"“”„«][^\"“”»\n]{1,80}[\"”»](?!\w)")
+NEXT_WORDS = re.compile(r"(?:[ ,]+[^\W\d_][\w'’]*){1,2}")
+WORD = re.compile(r"[^\W\d_][\w'’]*")
+OF_SELF = re.compile(r"(?i:i|i['’](?:m|d|ll|ve)|ai|an?|in|of|the|to|and|on|for|my|your)")
+LEAST_CAPITALS, LEAST_TITLE, LEAST_BEHIND = 6, 2, 8
+"""Letters in capitals that are a sign's, capitalized words that are a title's, and characters behind a quotation."""
 LAST = 240
 """Characters at the end of an answer in which a closing may stand."""
 
@@ -91,7 +105,29 @@ def phrases(kind: str) -> re.Pattern[str]:
 def refusal(text: Text) -> str | None:
     """An answer that begins by refusing."""
     match = phrases("refusals").match(text.text)
-    return None if match is None else f"begins with {around(text.text, match)}, a refusal"
+    if match is None or is_quotation(text.text, match) or _is_read_off(text, match):
+        return None
+    return f"begins with {around(text.text, match)}, a refusal"
+
+
+def is_quotation(text: str, match: re.Match[str]) -> bool:
+    """Whether a refusal's words are a title's or a sign's: in capitals, in quotation marks, a colon behind them."""
+    said = match.group()
+    if sum(map(str.isalpha, said)) >= LEAST_CAPITALS and said.isupper():
+        return True
+    if said.endswith(":") and text[match.end() :].strip()[:1].isupper():
+        return True
+    quoted = QUOTED.match(text)
+    if quoted is not None and len(text) - quoted.end() >= LEAST_BEHIND:
+        return True
+    more = NEXT_WORDS.match(text, match.end())
+    words = [word for word in WORD.findall(said + (more.group() if more else ""))[1:] if not OF_SELF.fullmatch(word)]
+    return len(words) >= LEAST_TITLE and all(word[0].isupper() for word in words)
+
+
+def _is_read_off(text: Text, match: re.Match[str]) -> bool:
+    """Whether it is asked what is written somewhere, and the words speak of no image and of nothing to be done."""
+    return any(map(ASKS_TO_READ.search, text.questions)) and not REFUSES_IT.search(text.text, match.start())
 
 
 def error_message(text: Text) -> str | None:
