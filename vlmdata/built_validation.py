@@ -85,7 +85,10 @@ def _opening_problems(look: Look) -> Iterator[Problem]:
     """What datasets itself says when it opens the folder."""
     try:
         open_verified(look.path)
-    except (ContractError, ValueError, OSError, KeyError) as error:
+    except ContractError as error:
+        whole = Problem(rule="contract.file", message=f"datasets can't open it: {error.message}", source=look.path.name)
+        yield from error.problems or (whole,)
+    except (ValueError, OSError, KeyError) as error:
         yield Problem(rule="contract.file", message=f"datasets can't open it: {error}", source=look.path.name)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -67,10 +68,10 @@ def data_files(path: Path) -> list[DataFile]:
         raise NoDatasetError(f"{path}: is no dataset that was built: it has no dataset_dict.json")
     found = []
     for split in _list(path / "dataset_dict.json", "splits"):
-        _refuse_name(path, split)
+        _refuse_name(path / "dataset_dict.json", split)
         for entry in _list(path / split / "state.json", "_data_files"):
             name = entry.get("filename") if isinstance(entry, dict) else entry
-            _refuse_name(path, name)
+            _refuse_name(path / split / "state.json", name)
             found.append(DataFile(split, path / split / name))
     return found
 
@@ -83,24 +84,29 @@ def split_names(path: Path) -> list[str]:
 def _list(path: Path, key: str) -> list[Any]:
     found = _json(path).get(key)
     if not isinstance(found, list):
-        raise ContractError(f"{path}: a list was expected under {key!r}")
+        raise _unreadable(path, f"a list was expected under {key!r}")
     return found
 
 
 def _refuse_name(path: Path, name: Any) -> None:
     """A name in a dataset's JSON must be one plain name, so that no other folder of the reader's is opened."""
     if not isinstance(name, str) or name in {"", ".", ".."} or any(sign in name for sign in ("/", "\\", "\0")):
-        raise ContractError(f"{path}: {name!r} is no plain name of a split or file")
+        raise _unreadable(path, f"{name!r} is no plain name of a split or file")
 
 
 def _json(path: Path) -> dict[str, Any]:
     try:
         loaded = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise ContractError(f"{path}: can't be read: {error}") from None
+        raise _unreadable(path, f"can't be read: {error}") from None
     if not isinstance(loaded, dict):
-        raise ContractError(f"{path}: keys and values were expected")
+        raise _unreadable(path, "keys and values were expected")
     return loaded
+
+
+def _unreadable(path: Path, message: str) -> ContractError:
+    """A file of a dataset's own that is missing or says something else than it should."""
+    return ContractError(f"{path}: {message}", [_problem("contract.file", message, path.name)])
 
 
 def schema_problems(schema: pa.Schema, file: str) -> Iterator[Problem]:
@@ -146,15 +152,29 @@ def unsafe_images(batch: pa.RecordBatch, file: str) -> Iterator[Problem]:
     """Images without bytes, or with a path that is more than a name: datasets would open that path on this machine."""
     images = batch.column("images").flatten()
     without = pc.or_(pc.is_null(images), pc.is_null(images.field("bytes")))
-    missing = int(pc.sum(pc.cast(without, pa.int64())).as_py() or 0)
-    if missing:
-        message = f"{missing:,} images have no bytes, only a path that would be opened on the reader's machine"
-        yield _problem("contract.null_bytes", message, file)
+    bare = np.flatnonzero(without.to_numpy(zero_copy_only=False))
+    if len(bare):
+        message = f"{len(bare):,} image{'s have' if len(bare) > 1 else ' has'} no bytes, only a path that would be "
+        message += "opened on the reader's machine"
+        yield _first_of(batch, int(bare[0]), len(bare), _problem("contract.null_bytes", message, file))
     paths = pc.fill_null(images.field("path"), "")
-    odd = pc.filter(paths, pc.match_substring_regex(paths, r"[/\\]|^\.\.?$|::|\x00"))
+    odd = np.flatnonzero(pc.match_substring_regex(paths, r"[/\\]|^\.\.?$|::|\x00").to_numpy(zero_copy_only=False))
     if len(odd):
-        message = f"{len(odd):,} images have a path that is more than a file name, such as {odd[0].as_py()!r}"
-        yield _problem("contract.path", message, file)
+        shown = f"such as {paths[int(odd[0])].as_py()!r}"
+        message = (
+            f"{len(odd):,} image{'s have' if len(odd) > 1 else ' has'} a path that is more than a file name, {shown}"
+        )
+        yield _first_of(batch, int(odd[0]), len(odd), _problem("contract.path", message, file))
+
+
+def _first_of(batch: pa.RecordBatch, image: int, count: int, problem: Problem) -> Problem:
+    """The problem at the first image that has it, which the row's id and the place in the row name."""
+    lengths = pc.fill_null(pc.list_value_length(batch.column("images")), 0).to_numpy(zero_copy_only=False)
+    row = int(np.searchsorted(np.cumsum(lengths), image, side="right"))
+    place = image - int(lengths[:row].sum())
+    name = batch.column("id")[row].as_py() or ""
+    message = problem.message if count == 1 else f"{problem.message}; the first of them is in this row"
+    return replace(problem, id=name, field=f"images[{place}]", message=message)
 
 
 def _problem(rule: str, message: str, file: str, *, severity: Any = "error", hint: str = HINT) -> Problem:

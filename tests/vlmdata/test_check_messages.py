@@ -43,7 +43,7 @@ def test_a_wrong_order_is_said_in_words() -> None:
 
 
 def test_an_unknown_role_is_found() -> None:
-    assert "messages.roles" in found([U, ("tool", ["It is blue."])])
+    assert "messages.unknown_role" in found([U, ("tool", ["It is blue."])])
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\n\t", "\u00a0", "\u3000", "\u200b", "\ufeff \u00ad", "\x1f", "\x85"])

@@ -75,9 +75,32 @@ def test_an_image_that_names_a_file_of_the_readers_is_refused(copied: Path, path
 @pytest.mark.parametrize("image", [None, {"bytes": None, "path": "1.png"}, {"bytes": None, "path": None}])
 def test_an_image_without_bytes_is_refused(copied: Path, image: Any) -> None:
     rewritten(copied, lambda rows: rows[1].update(images=[image]))
-    with pytest.raises(ContractError, match="have no bytes"):
+    with pytest.raises(ContractError, match="has no bytes") as raised:
         vlmdata.open(copied)
+    (problem,) = raised.value.problems
+    assert (problem.field, bool(problem.id)) == ("images[0]", True)
     assert "contract.null_bytes" in found(copied)
+
+
+def test_of_several_images_without_bytes_the_first_is_named(copied: Path) -> None:
+    bare = {"bytes": None, "path": "1.png"}
+    rewritten(copied, lambda rows: [row.update(images=[*row["images"], bare]) for row in rows[1:]])
+    first = min(
+        (problem for problem in vlmdata.validate(copied).problems if problem.rule == "contract.null_bytes"),
+        key=lambda problem: problem.source,
+    )
+    assert first.id
+    assert first.field.startswith("images[")
+
+
+@pytest.mark.parametrize("name", ["dataset_dict.json", "train/state.json"])
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"splits": 3}', '{"_data_files": [{"filename": "../x.arrow"}]}'])
+def test_a_broken_file_of_the_dataset_s_own_is_a_finding(copied: Path, name: str, content: str) -> None:
+    (copied / name).write_text(content, encoding="utf-8")
+    with pytest.raises(ContractError) as raised:
+        vlmdata.validate(copied)
+    (problem,) = raised.value.problems
+    assert (problem.rule, problem.source) == ("contract.file", Path(name).name)
 
 
 @pytest.mark.parametrize("declared", [{"_type": "Image"}, {"_type": "List", "feature": {"a": {"_type": "Image"}}}])
@@ -97,7 +120,7 @@ def test_another_column_that_datasets_would_open_files_for_is_refused(copied: Pa
     rewritten(copied, lambda rows: [row.update(thumbnail=value) for row in rows], schema)
     with pytest.raises(ContractError, match="'thumbnail' is declared as"):
         vlmdata.open(copied)
-    assert "contract.file" in found(copied)
+    assert "contract.decoded_column" in found(copied)
 
 
 def test_an_extra_column_is_passed_on_with_a_warning(copied: Path) -> None:
@@ -144,11 +167,11 @@ BROKEN: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "no answer": (lambda row: row["messages"].pop(), "messages.roles"),
     "no turns": (lambda row: row["messages"].clear(), "messages.roles"),
     "null turns": (lambda row: row.update(messages=None), "messages.roles"),
-    "null turn": (lambda row: row["messages"].insert(1, None), "messages.roles"),
+    "null turn": (lambda row: row["messages"].insert(1, None), "messages.unknown_role"),
     "null part": (lambda row: row["messages"][0]["content"].append(None), "messages.part"),
-    "null role": (lambda row: row["messages"][0].update(role=None), "messages.roles"),
+    "null role": (lambda row: row["messages"][0].update(role=None), "messages.unknown_role"),
     "null content": (lambda row: row["messages"][1].update(content=None), "text.empty"),
-    "other role": (lambda row: row["messages"][0].update(role="tool"), "messages.roles"),
+    "other role": (lambda row: row["messages"][0].update(role="tool"), "messages.unknown_role"),
     "two answers": (lambda row: row["messages"].append(row["messages"][-1]), "messages.roles"),
     "white space": (lambda row: row["messages"][1]["content"][0].update(text=" \n\t\u00a0"), "text.empty"),
     "null text": (lambda row: row["messages"][1]["content"][0].update(text=None), "text.empty"),

@@ -28,6 +28,7 @@ class Settled:
 
 def checks(settings: CheckSettings = DEFAULT) -> tuple[Check, ...]:
     """The checks that every batch goes through, in order. Rules that nobody wants are not looked for."""
+    from vlmdata.check.choices import RULE, check_choices
     from vlmdata.check.messages import RULES, check_messages
     from vlmdata.check.text import TextCheck, text_rules
     from vlmdata.rule_plugins import plugged_checks
@@ -35,6 +36,8 @@ def checks(settings: CheckSettings = DEFAULT) -> tuple[Check, ...]:
     found: list[Check] = []
     if any(map(settings.wants, RULES)):
         found.append(check_messages)
+    if settings.wants(RULE):
+        found.append(check_choices)
     if wanted := text_rules(settings):
         found.append(TextCheck(wanted))
     found += plugged_checks(settings)

@@ -11,11 +11,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vlmdata.check.choices import Choices
 from vlmdata.check.rows import Rows, Seen
 from vlmdata.record import Problem
 
 LETTERS, LABELS = "dataset.letter_balance", "dataset.label_balance"
-OPTION = "option."
 MOST_LABELS = 1_000
 LABEL_BYTES = 40
 SHORT_SHARE = 0.9
@@ -47,7 +47,7 @@ class Balance:
 
     def _count_letters(self, batch: pa.RecordBatch, seen: Seen) -> npt.NDArray[np.bool_]:
         """Count the right letters, and how often each would be right by chance. The rows that have options."""
-        found = _Choices.of(batch)
+        found = Choices.of(batch)
         if found is None:
             return np.zeros(batch.num_rows, bool)
         options = np.bincount(found.rows, minlength=batch.num_rows)
@@ -123,51 +123,6 @@ class Balance:
         message = f"{count:,} of {self._answers:,} answers are {label!r} ({share:.0%}); {rest}"
         hint = "always to answer so would be nearly right: add rows of the others, or take some of these out"
         yield self.rows.problem(row, LABELS, message, hint, "messages")
-
-
-@dataclass(frozen=True, slots=True)
-class _Choices:
-    """The options of a batch's multiple-choice rows: each one's row and letter; and each row's answer field."""
-
-    rows: npt.NDArray[np.int64]
-    letters: npt.NDArray[np.int64]
-    answer_rows: npt.NDArray[np.int64]
-    answers: npt.NDArray[np.int64]
-
-    @classmethod
-    def of(cls, batch: pa.RecordBatch) -> _Choices | None:
-        """The choices of a batch; None where it has none."""
-        fields = batch.column("fields")
-        entries = fields.flatten()
-        coded = pc.dictionary_encode(entries.field("name"))
-        names = [name or "" for name in coded.dictionary.to_pylist()]
-        letters = np.array(
-            [*(_letter(name.removeprefix(OPTION)) if name.startswith(OPTION) else -1 for name in names), -1]
-        )
-        if (letters < 0).all():
-            return None
-        codes = pc.fill_null(coded.indices, len(names)).to_numpy(zero_copy_only=False)
-        of_entry = letters[codes]
-        row_of = np.repeat(
-            np.arange(batch.num_rows), pc.fill_null(pc.list_value_length(fields), 0).to_numpy(zero_copy_only=False)
-        )
-        is_answer = np.array([*(name == "answer" for name in names), False])[codes]
-        values = entries.field("value").take(pa.array(np.flatnonzero(is_answer)))
-        chosen = np.array([_letter(value or "") for value in values.to_pylist()], np.int64)
-        is_option = of_entry >= 0
-        return cls(row_of[is_option], of_entry[is_option], row_of[is_answer], chosen)
-
-    def right(self, options: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """The right letter of each row by its number, -1 where it has none or no options to tell it from."""
-        found = np.full(len(options), -1, np.int64)
-        found[self.answer_rows] = self.answers
-        found[options < 2] = -1
-        return found
-
-
-def _letter(text: str) -> int:
-    """A capital letter's number, -1 for anything else."""
-    return ord(text) - 65 if len(text) == 1 and "A" <= text <= "Z" else -1
 
 
 def chi_square_bound(freedom: int) -> float:

@@ -13,7 +13,14 @@ import pyarrow.compute as pc
 from vlmdata.record import Problem
 
 ROLES = ("system", "user", "assistant")
-RULES = ("messages.roles", "messages.part", "messages.images", "messages.image_role", "text.empty")
+RULES = (
+    "messages.roles",
+    "messages.unknown_role",
+    "messages.part",
+    "messages.images",
+    "messages.image_role",
+    "text.empty",
+)
 
 UNSEEN = "\u00ad\u180e\u200b\u200c\u200d\u2060\ufeff"
 """Characters without a width: a text of these alone is as empty as one of spaces."""
@@ -21,6 +28,7 @@ BLANK = r"\A[\s\pZ\x1c-\x1f\x{85}\x{ad}\x{180e}\x{200b}-\x{200d}\x{2060}\x{feff}
 
 EMPTY_HINT = "fill the cell, or leave the row out with source.where"
 ORDER_HINT = "a system turn or none, then user and assistant in turn, the assistant last"
+UNKNOWN_HINT = "write one of these; an import takes other words with source.map"
 IMAGES = ("images", "image_info", "image_keys")
 """Columns that have an entry for each image, one of which every batch has."""
 
@@ -122,7 +130,12 @@ def _row_problems(batch: pa.RecordBatch, row: int, images: int) -> Iterator[Prob
         )
 
     roles = [message["role"] for message in messages]
-    if not roles_in_order(roles):
+    unknown = [index for index, role in enumerate(roles) if role not in ROLES]
+    for index in unknown:
+        said = f"a turn of {roles[index]!r}" if roles[index] is not None else "a turn that says not who speaks"
+        message = f"{said}, expected {', '.join(ROLES[:-1])} or {ROLES[-1]}"
+        yield problem("messages.unknown_role", message, f"messages[{index}]", UNKNOWN_HINT)
+    if not unknown and not roles_in_order(roles):
         yield problem("messages.roles", f"the turns are {_in_words(roles)}", "messages", ORDER_HINT)
     for index, turn in enumerate(messages):
         for rule, message, where, hint in _turn_problems(turn, f"messages[{index}]"):
