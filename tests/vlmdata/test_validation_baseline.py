@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from random import Random
 
 import pytest
 
 import vlmdata
+from tests.vlmdata.near_duplicates import SAME, jpeg, product_photo
 from tests.vlmdata.shop import Shop, drawn, encoded, product
 from tests.vlmdata.test_validation import said, written
 from vlmdata.errors import ConfigError
@@ -95,3 +97,51 @@ def test_what_is_no_baseline_is_refused_with_its_name(bad: Path, tmp_path: Path,
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=r"known\.json: "):
         vlmdata.validate(bad, baseline=path)
+
+
+WORDS = ("amber", "basin", "cedar", "delta", "ember", "fjord", "grove", "harbor", "inlet", "kelp", "linen", "maple")
+
+
+def repeating_rows(shop: Shop) -> list[tuple[str, ...]]:
+    """Rows of which several are like others: in text, question, answer, picture and id."""
+    photos = {f"p{number}.jpg": product_photo(number) for number in range(40)}
+    for name, photo in photos.items():
+        shop.photo(name, jpeg(photo))
+    for number in range(3):
+        shop.photo(f"small{number}.jpg", SAME["half the size"](photos[f"p{number}.jpg"]))
+
+    def row(number: int, **changes: str) -> tuple[str, ...]:
+        text = f"A {WORDS[number % 12]} and {WORDS[number * 5 % 11]} piece, number {number}, made for the table."
+        return product(number, **{"photo": f"p{number}.jpg", "description": text, **changes})
+
+    rows = [row(number) for number in range(40)]
+    rows += [row(50 + number, photo=f"small{number}.jpg") for number in range(3)]
+    rows += [row(10 + number, sku=f"AGAIN-{number}") for number in range(3)]
+    rows += [row(60 + number, title=f"Mug {20 + number}", photo=f"p{20 + number}.jpg") for number in range(3)]
+    rows += [row(70 + number, sku=f"sku-{30 + number:03d}", photo=f"p{30 + number}.jpg") for number in range(3)]
+    return rows
+
+
+BETWEEN_ROWS = {
+    "dataset.near_duplicate",
+    "dataset.duplicate",
+    "dataset.conflict",
+    "id.near_miss",
+}
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_findings_between_rows_are_known_in_whatever_order_the_lines_are(seed: int, shop: Shop, tmp_path: Path) -> None:
+    rows, baseline = repeating_rows(shop), tmp_path / "known.json"
+    shop.write(rows)
+    path = written(shop)
+    first = vlmdata.validate(path, write_baseline=baseline, preview=True)
+    assert {problem.rule for problem in first.problems} >= BETWEEN_ROWS
+    Random(seed).shuffle(rows)
+    shop.write(rows)
+    again = vlmdata.validate(path, baseline=baseline, preview=True)
+    assert (again.problems, again.known, again.gone) == ((), len(first.problems), ())
+    shop.write([product(99, photo="small1.jpg", description="A mug of clay that nobody has seen before."), *rows])
+    new = vlmdata.validate(path, baseline=baseline, preview=True).problems
+    assert new
+    assert {problem.id for problem in new} == {"SKU-099"}

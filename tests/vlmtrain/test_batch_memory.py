@@ -72,6 +72,9 @@ def test_much_larger_memory_is_left_for_larger_batches_and_little_lies_idle() ->
     places = [place(each) for each in made]
     while made:
         made.pop(0)
+    assert [piece.ctypes.data for piece in batch_memory._idle.values()] == places[-KEPT:]
+    small = empty((5, LEAST), torch.uint8)
     assert len(batch_memory._idle) == KEPT
-    assert place(empty((5, LEAST), torch.uint8)) not in places
-    assert place(empty((23, LEAST), torch.uint8)) == places[3]
+    large = empty((23, LEAST), torch.uint8)
+    assert place(large) == places[3]
+    assert place(small) not in places[-KEPT:]
