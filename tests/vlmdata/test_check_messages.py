@@ -100,7 +100,7 @@ def test_columns_judge_roles_as_a_loop_does(rows: list[list[str]]) -> None:
 def test_rules_that_nobody_wants_are_not_looked_for() -> None:
     assert checks(CheckSettings(select=("images",))) == ()
     assert len(checks(CheckSettings(select=("text.html",)))) == 1
-    assert len(checks()) == 2
+    assert len(checks()) == 3
     assert found([U, A, U], CheckSettings(select=("text.empty",))) == set()
 
 
