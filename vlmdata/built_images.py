@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 import xxhash
 
 from vlmdata.arrow_bytes import bytes_at
+from vlmdata.check.messages import problem_of
 from vlmdata.check_settings import CheckSettings
-from vlmdata.identity import problem_of
 from vlmdata.image.findings import image_findings
 from vlmdata.image.inspecting import examine
 from vlmdata.image.verifying import HINTS, RULES

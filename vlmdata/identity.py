@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
+from vlmdata.check.messages import problem_of
 from vlmdata.corpus import Corpus
 from vlmdata.record import Problem
 
@@ -50,19 +51,6 @@ def _judged(batch: pa.RecordBatch, row: int, split: str, first: dict[str, str]) 
         yield problem_of(batch, row, "contract.unique_id", message, "id")
     else:
         first[name] = split
-
-
-def problem_of(batch: pa.RecordBatch, row: int, rule: str, message: str, field: str) -> Problem:
-    """A problem of a record of a batch, at the source line it came from."""
-    origin = batch.column("origin")[row].as_py() or {}
-    return Problem(
-        rule=rule,
-        message=message,
-        id=batch.column("id")[row].as_py() or "",
-        source=origin.get("source") or "",
-        line=origin.get("line") or 0,
-        field=field,
-    )
 
 
 @dataclass(slots=True)

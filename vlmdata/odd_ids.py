@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vlmdata.check.messages import problem_of
 from vlmdata.check.rows import id_order
 from vlmdata.corpus import Corpus
-from vlmdata.identity import hashed, problem_of, rows_at
+from vlmdata.identity import hashed, rows_at
 from vlmdata.record import Problem
 
 UNSEEN = (

@@ -493,6 +493,21 @@ def test_what_a_sign_says_is_no_refusal_and_not_to_read_it_is_one() -> None:
     assert "text.refusal" in found(asked(question, "I'm sorry, I can't read the text on the sign."))
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "I'm sorry, but I can't do that.",
+        "I'm sorry, but I cannot comply with this.",
+        "As an AI: I have no sense of smell.",
+        "I'M SORRY, BUT I CANNOT ASSIST WITH THAT.",
+        "\"I'm sorry, but I can't help with that.\"",
+    ],
+)
+def test_a_refusal_stays_one_whatever_the_question_speaks_of(answer: str) -> None:
+    for question in ("Write a text of 60 words for this title: Blue mug", "What does the label say?", "Describe it."):
+        assert "text.refusal" in found(asked(question, answer)), question
+
+
 def test_an_answer_that_is_the_question_is_found() -> None:
     assert found(asked("A blue mug of clay", "a blue mug of clay.")) == {"text.answer_is_question"}
     assert found(asked("Describe: a mug", "It is a mug, see")) == set()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vlmdata.check.messages import problem_of
 from vlmdata.record import Problem
 
 RULE = "answer.not_an_option"
@@ -74,17 +75,5 @@ def check_choices(batch: pa.RecordBatch) -> Iterator[Problem]:
     wrong = offered[rows].any(1) & ~offered[rows, letters]
     for row, letter in zip(rows[wrong].tolist(), letters[wrong].tolist(), strict=True):
         options = ", ".join(chr(65 + option) for option in np.flatnonzero(offered[row]))
-        yield _problem(batch, row, f"the answer {chr(65 + letter)!r} is none of the options {options}")
-
-
-def _problem(batch: pa.RecordBatch, row: int, message: str) -> Problem:
-    origin = batch.column("origin")[row].as_py() or {}
-    return Problem(
-        rule=RULE,
-        message=message,
-        id=batch.column("id")[row].as_py() or "",
-        source=origin.get("source") or "",
-        line=origin.get("line") or 0,
-        field="fields",
-        hint=HINT,
-    )
+        message = f"the answer {chr(65 + letter)!r} is none of the options {options}"
+        yield replace(problem_of(batch, row, RULE, message, "fields"), hint=HINT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -113,21 +114,25 @@ def is_blank(text: str | None) -> bool:
     return text is None or all(character.isspace() or character in UNSEEN for character in text)
 
 
+def problem_of(batch: pa.RecordBatch, row: int, rule: str, message: str, field: str) -> Problem:
+    """A problem of a record of a batch, at the source line it came from."""
+    origin = batch.column("origin")[row].as_py() or {}
+    return Problem(
+        rule=rule,
+        message=message,
+        id=batch.column("id")[row].as_py() or "",
+        source=origin.get("source") or "",
+        line=origin.get("line") or 0,
+        field=field,
+    )
+
+
 def _row_problems(batch: pa.RecordBatch, row: int, images: int) -> Iterator[Problem]:
-    record = {name: batch.column(name)[row].as_py() for name in ("id", "messages", "origin")}
-    messages: list[dict[str, Any]] = [turn or {"role": None, "content": None} for turn in record["messages"] or []]
+    stored = batch.column("messages")[row].as_py()
+    messages: list[dict[str, Any]] = [turn or {"role": None, "content": None} for turn in stored or []]
 
     def problem(rule: str, message: str, where: str, hint: str) -> Problem:
-        origin = record["origin"] or {}
-        return Problem(
-            rule=rule,
-            message=message,
-            id=record["id"] or "",
-            source=origin.get("source") or "",
-            line=origin.get("line") or 0,
-            field=where,
-            hint=hint,
-        )
+        return replace(problem_of(batch, row, rule, message, where), hint=hint)
 
     roles = [message["role"] for message in messages]
     unknown = [index for index, role in enumerate(roles) if role not in ROLES]

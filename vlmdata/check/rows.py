@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -20,13 +21,22 @@ def id_order(name: str) -> tuple[int, str]:
     return len(name.encode("utf-8", "surrogatepass")), name
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Seen:
-    """A batch under way: its keys, the number of its first row in the dataset, its rows in the order of their ids."""
+    """A batch under way: its keys, the number of its first row in the dataset, and its ids."""
 
     keys: RowKeys
     first_row: int
-    by_id: Places
+    ids: pa.StringArray
+
+    @cached_property
+    def by_id(self) -> Places:
+        """The places of the rows in the order of their ids."""
+        ids = pc.fill_null(self.ids, "")
+        table = pa.table({"size": pc.binary_length(ids), "id": ids})
+        order = pc.sort_indices(table, [("size", "ascending"), ("id", "ascending")])
+        places: Places = order.to_numpy().astype(np.int64)
+        return places
 
     def firsts(self, kinds: Places, rows: Places, count: int) -> Places:
         """Of each kind of entry the row whose id comes first, as its number in the dataset. `rows` has the place of
@@ -64,12 +74,7 @@ class Rows:
         """Take in a batch, unless another check has just done so."""
         if self._seen is None or self._last is not batch:
             keys = row_keys(batch)
-            ids = pc.fill_null(batch.column("id"), "")
-            sizes = pc.binary_length(ids)
-            by_id = pc.sort_indices(
-                pa.table({"size": sizes, "id": ids}), [("size", "ascending"), ("id", "ascending")]
-            ).to_numpy()
-            self._seen, self._last = Seen(keys=keys, first_row=self.count, by_id=by_id.astype(np.int64)), batch
+            self._seen, self._last = Seen(keys=keys, first_row=self.count, ids=batch.column("id")), batch
             self._keep(batch, keys)
             self.count += batch.num_rows
         return self._seen

@@ -74,13 +74,17 @@ SHOWS_ERROR = re.compile(
     r"(?i)error|message|log\b|screen|terminal|console|\bsays?\b|\bread|transcri|\btext\b|ocr|code|page|fehler"
 )
 """What a question says to which an error message is an answer."""
-ASKS_TO_READ = re.compile(r"(?i)\b(?:says?|said|written|reads?|transcribe|ocr|sign|title|called|words?|label|text)\b")
-REFUSES_IT = re.compile(
-    r"(?i)\b(?:image|picture|photo|text|request|assist|see|view|read|describe|identify|transcribe|determine|make out"
-    r"|help|provide|access|process)\b"
+ASKS_TO_READ = re.compile(
+    r"(?i)\bwhat (?:do|does|did|is|are|was)\b[^.?!\n]{0,60}\b(?:says?|reads?|written|printed|called|titled?)\b"
+    r"|\b(?:read|transcribe|copy)\b[^.?!\n]{0,30}\b(?:sign|text|words?|label|title|note|card|cover|poster|it|what)\b|\bocr\b"
 )
-"""What a question asks that is answered by what stands there, and what a refusal speaks of all the same."""
+REFUSES_IT = re.compile(
+    r"(?i)\b(?:can['’]?t|cannot|can not|couldn['’]t|could not|unable|not able|won['’]t|do not|don['’]t|ai|model"
+    r"|image|picture|photo|request)\b"
+)
+"""What is asked that is answered by the words that stand somewhere, and what a refusal says all the same."""
 QUOTED = re.compile(r"\s*[\"“”„«][^\"“”»\n]{1,80}[\"”»](?!\w)")
+TITLE = re.compile(r"\s*(?!I\b)[^\W\d_a-z]\w")
 NEXT_WORDS = re.compile(r"(?:[ ,]+[^\W\d_][\w'’]*){1,2}")
 WORD = re.compile(r"[^\W\d_][\w'’]*")
 OF_SELF = re.compile(r"(?i:i|i['’](?:m|d|ll|ve)|ai|an?|in|of|the|to|and|on|for|my|your)")
@@ -113,9 +117,9 @@ def refusal(text: Text) -> str | None:
 def is_quotation(text: str, match: re.Match[str]) -> bool:
     """Whether a refusal's words are a title's or a sign's: in capitals, in quotation marks, a colon behind them."""
     said = match.group()
-    if sum(map(str.isalpha, said)) >= LEAST_CAPITALS and said.isupper():
-        return True
-    if said.endswith(":") and text[match.end() :].strip()[:1].isupper():
+    if said.isupper():
+        return sum(map(str.isalpha, said)) >= LEAST_CAPITALS and not REFUSES_IT.search(text)
+    if said.endswith(":") and TITLE.match(text, match.end()):
         return True
     quoted = QUOTED.match(text)
     if quoted is not None and len(text) - quoted.end() >= LEAST_BEHIND:
@@ -126,7 +130,7 @@ def is_quotation(text: str, match: re.Match[str]) -> bool:
 
 
 def _is_read_off(text: Text, match: re.Match[str]) -> bool:
-    """Whether it is asked what is written somewhere, and the words speak of no image and of nothing to be done."""
+    """Whether it is asked what is written somewhere, and the answer says of nothing that it can't be done."""
     return any(map(ASKS_TO_READ.search, text.questions)) and not REFUSES_IT.search(text.text, match.start())
 
 
