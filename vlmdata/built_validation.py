@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from vlmdata.built_corpus import BuiltCorpus, Gathered, without_images
 from vlmdata.built_images import DecodedImages, miscounted
+from vlmdata.built_values import missing_values
 from vlmdata.collecting import Collector
 from vlmdata.dataset import MANIFEST, open_verified, read_manifest, verify_contract
 from vlmdata.errors import ContractError
@@ -58,6 +59,7 @@ def _look_at_records(look: Look, corpus: BuiltCorpus, whole: Whole, pool: Execut
             for rows in gathered.taken(_counted(batch)):
                 _look_at_rows(rows, file.split, checks, collector, whole)
             collector.add_all(miscounted(batch))
+            collector.add_all(missing_values(batch))
             if images is not None:
                 collector.add_all(images.problems(batch, pool))
         for rows in gathered.rest():

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from datasets import DatasetDict, Features
 
 MANIFEST = "manifest.json"
+SPLIT_FILES = ("state.json", "dataset_info.json")
+"""What datasets writes beside the Arrow files of a split."""
 HINT = "build the dataset again with `vlmdata build`"
 
 
@@ -65,7 +67,7 @@ def data_files(path: Path) -> list[DataFile]:
         reason = "is a file; the folder of a built dataset was expected" if path.exists() else "there is no such folder"
         raise NoDatasetError(f"{path}: {reason}")
     if not (path / "dataset_dict.json").is_file():
-        raise NoDatasetError(f"{path}: is no dataset that was built: it has no dataset_dict.json")
+        raise _without_list(path)
     found = []
     for split in _list(path / "dataset_dict.json", "splits"):
         _refuse_name(path / "dataset_dict.json", split)
@@ -74,6 +76,23 @@ def data_files(path: Path) -> list[DataFile]:
             _refuse_name(path / split / "state.json", name)
             found.append(DataFile(split, path / split / name))
     return found
+
+
+def split_folders(path: Path) -> list[str]:
+    """The names of the folders in a folder that are splits by what they hold, in order."""
+    folders = sorted({file.parent for name in SPLIT_FILES for file in path.glob(f"*/{name}")})
+    return [folder.name for folder in folders if any(folder.glob("*.arrow"))]
+
+
+def _without_list(path: Path) -> ContractError:
+    """What is said of a folder without a dataset_dict.json: it is none, or a file is missing that named its splits."""
+    splits = split_folders(path)
+    if not splits:
+        return NoDatasetError(f"{path}: is no dataset that was built: it has no dataset_dict.json")
+    message = f"is missing, and datasets does not open the folder without it; its splits seem to be {', '.join(splits)}"
+    hint = f"copy the dataset again, or write {json.dumps({'splits': splits}, ensure_ascii=False)} into it"
+    problem = _problem("contract.file", message, "dataset_dict.json", hint=hint)
+    return ContractError(f"{path / 'dataset_dict.json'}: {message}", [problem])
 
 
 def split_names(path: Path) -> list[str]:

@@ -79,7 +79,9 @@ class Groups:
         suspects = np.flatnonzero(np.isin(hashes, every[counts > 1]))
         first: dict[str, str] = {}
         for split, batch, row in rows_at(self.corpus, suspects):
-            group = batch.column("group")[row].as_py() or ""
+            group = batch.column("group")[row].as_py()
+            if group is None:  # a row of its own; `contract.value` says that it has no group
+                continue
             earlier = first.setdefault(group, split)
             if earlier != split:
                 message = f"the group {group!r} is in {earlier} and in {split}"

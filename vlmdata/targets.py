@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from vlmdata.conversation_options import AUTO, holds_dataset_info
+from vlmdata.dataset import split_folders
 from vlmdata.recipe_problems import listed
 from vlmdata.source.folder_walk import is_image_name, walk
 from vlmdata.validation_result import Kind
@@ -58,7 +59,7 @@ def asked_for(paths: Sequence[Path], *, recipes: Sequence[Path] = (), form: str 
 def _asked(path: Path, recipes: Sequence[Path], form: str) -> Iterator[Asked]:
     if form == AUTO and path.suffix.lower() in RECIPES and path.is_file() and not holds_dataset_info(path):
         yield _yaml(path)
-    elif (path / "dataset_dict.json").is_file():
+    elif (path / "dataset_dict.json").is_file() or (form == AUTO and split_folders(path)):
         yield Asked(path=path, kind="dataset")
     elif not path.exists():
         yield _unknown(path, "there is no such file or folder")

@@ -54,7 +54,10 @@ IN_ANSWERS = {
         "A mug by [Product Name].",
         "A {{ mug of clay",
     ],
-    "text.null": ["nan", "NaN", "None", "null", "NULL", "undefined", " nan ", "<NA>", "#N/A"],
+    "text.null": [
+        *("nan", "NaN", "None", "null", "NULL", "undefined", " nan ", "<NA>", "#N/A", "'None'", '"null"', "(none)"),
+        *("[None]", "NULL;", "nan.", '"nan"', "-nan-", "“None”", "<null>"),
+    ],
     "text.null_value": [
         "Brand: nan",
         "Brand: None\nSize: 5 cm",
@@ -69,7 +72,18 @@ IN_ANSWERS = {
         "Price: #VALUE!",
         "Marke: undefined; Farbe: rot",
     ],
-    "text.empty_value": ["A mug, , red", "A mug ( ) of clay", "Colours: , red", "red,, 30 cm"],
+    "text.empty_value": [
+        *("A mug, , red", "A mug ( ) of clay", "Colours: , red", "red,, 30 cm"),
+        *("Brand: \nColour: red", "Brand:\nColour: red", "A mug.\nTitle: \nWeight: 300 g", "Marke: \r\nFarbe: rot"),
+        "Name: Mug\nCapacity: \nWeight: 300 g",
+        *(
+            "Introducing the  by  in red",
+            "Introducing the  by Nordlicht",
+            "A mug made of  in Spain",
+            "The  is made of clay",
+        ),
+        *("Introducing our product  : soft and warm", "It comes in  with a lid", "Our  : a mug for tea"),
+    ],
     "text.placeholder": [
         *("TODO", "tbd", "n/a", "-", "...", "xxx", "Test", "description here", "[Insert description here]", "N/A."),
         *("Lorem ipsum dolor sit amet, consectetur", "No description available.", "placeholder", "Keine Beschreibung"),
@@ -310,6 +324,16 @@ IN_ANSWERS = {
         "It has a handle.\nIt has a handle.\nIt has a handle.",
         "First of all. The mug is blue. And then! The mug is blue. At last? The mug is blue",
         "这个杯子是蓝色的。这个杯子是蓝色的。这个杯子是蓝色的。",
+        "red " * 8,
+        f"A vase in {'red ' * 9}",
+        f"A vase, {'beautiful, ' * 8}",
+        "a red vase with a red vase with a red vase with a red vase with",
+        "This is a red vase with a red vase with a red vase with a red vase with a red vase.",
+        "It is blue and very nice and very nice and very nice and very nice and very nice",
+        "红色的" * 6,
+        f"这是一个{'红色的花瓶和' * 4}",
+        "빨간 " * 8,
+        "ha " * 30,
     ],
 }
 
@@ -508,6 +532,93 @@ def test_a_refusal_stays_one_whatever_the_question_speaks_of(answer: str) -> Non
         assert "text.refusal" in found(asked(question, answer)), question
 
 
+NULLS = {"text.null", "text.null_value"}
+
+
+@pytest.mark.parametrize("answer", ["None", "None.", "'None'", "(none)", "[None]", "NULL;", "- None", "“None”"])
+def test_a_missing_value_among_signs_is_what_it_is_without_them(answer: str) -> None:
+    assert found(asked("Describe this product.", answer)) & NULLS == {"text.null"}
+    assert found(asked("What brand is it?", answer)) & NULLS == {"text.null_value"}
+    assert found(asked("Does it have any scratches, if any?", answer)) & NULLS == set()
+
+
+def test_none_with_a_full_stop_is_english_where_something_was_asked() -> None:
+    for question in ("What text is on the label?", "Which of these mugs is blue?", "How many mugs are there?"):
+        assert found(asked(question, "None.")) & NULLS == set(), question
+    assert found(asked("Describe any damage.", "None.")) & NULLS == {"text.null_value"}
+    for answer in ("none", "none.", "None?"):
+        assert found(asked("What brand is it?", answer)) & NULLS == set(), answer
+
+
+def test_a_missing_value_may_be_data_that_was_asked_for() -> None:
+    for answer in ("[null]", '"null"', "[None]", '{"brand": null}', '["None"]'):
+        assert found(asked("Extract the brand as JSON.", answer)) & NULLS == set(), answer
+
+
+NO_LOOPS = (
+    *("ha ha ha", "Very very very soft.", "1 1 1 1 1", "1 " * 40, "0, " * 40, "-----", "-" * 200, "........"),
+    *(
+        "no no no",
+        "no no no no no no no no",
+        "S S S S S S S S",
+        "La la la la la la la la la",
+        "5 cm 5 cm 5 cm 5 cm 5 cm",
+    ),
+    *("| a | b |\n|---|---|\n| yes | yes | yes | yes | yes | yes | yes | yes |", "|| ||| | || ||| | || ||| |"),
+    *("+---+---+---+---+---+---+---+---+", "/\\/\\/\\/\\/\\/\\/\\/\\/\\/\\", "S M L XL S M L XL S M L XL S M L XL"),
+    *(
+        "over and over and over and over",
+        "哈哈哈哈哈哈哈哈哈哈哈",
+        "ドキドキドキドキドキドキ",
+        "ABABABABABABABABABABABABABAB",
+    ),
+    "Row, row, row your boat. Merrily, merrily, merrily, merrily, life is but a dream.",
+)
+
+
+@pytest.mark.parametrize("answer", NO_LOOPS)
+def test_what_is_said_a_few_times_is_no_loop(answer: str) -> None:
+    assert "text.repetition" not in found(asked("Describe this product.", answer))
+
+
+def test_a_list_of_equal_things_may_be_asked_for() -> None:
+    answer = f"{'blue, ' * 8}blue"
+    assert "text.repetition" not in found(asked("What colours are the nine mugs, from left to right?", answer))
+    assert "text.repetition" in found(asked("Describe the mugs.", answer))
+
+
+NO_GAPS = (
+    *(
+        "Features:\n- soft\n- warm",
+        "Materials:\nWood and steel",
+        "Ingredients:\nwater: 80 %",
+        "Ingredients: \nwater: 80 %",
+    ),
+    *("Note: \nColour may vary", "Note:\nColours: see below", "Specifications: \nWidth: 30 cm\nHeight: 20 cm"),
+    "Product: Mug\nDimensions:\nWidth: 30 cm\nHeight: 20 cm",
+    "View 1:\nColour: red\nView 2:\nColour: blue",
+    "Front:\nColour: red\nBack:\nColour: blue",
+    "Name: Mug\n\nCoating:\nColour: red",
+    *("Material:\nShell: cotton\nLining: silk", "Colour:\nOuter: red\nInner: blue", "Brand:\nName: Nordlicht"),
+    *("**Brand:**\nNordlicht", "```yaml\nbrand: \ncolour: red\n```", "- Brand:\n- Colour: red"),
+    *("A fine mug.  It is blue.", "The mug is  blue, and soft  in touch.", "A mug  by the sea", "the  in-house mug"),
+    *("Name   : Mug\nBrand  : Nordlicht\nColour : red", "Max voltage  : 5 V", "Vitamin A  : 5 mg", "Time:  10:30"),
+    "Roses are red,\nViolets are blue:\nSugar is sweet",
+)
+
+
+@pytest.mark.parametrize("text", NO_GAPS)
+def test_a_heading_or_a_wide_space_is_no_missing_value(text: str) -> None:
+    assert "text.empty_value" not in found(asked(text, text))
+
+
+def test_a_form_in_a_question_waits_for_its_answer() -> None:
+    text = "Title: Mug\nOrigin:\nWeight: 300 g"
+    assert "text.empty_value" in found(asked("Describe this product.", text))
+    assert "text.empty_value" not in found(asked(text, "A mug of clay."))
+    assert "text.empty_value" not in found(asked("Title: Mug\nDescription:", "A mug of clay."))
+
+
 def test_an_answer_that_is_the_question_is_found() -> None:
     assert found(asked("A blue mug of clay", "a blue mug of clay.")) == {"text.answer_is_question"}
     assert found(asked("Describe: a mug", "It is a mug, see")) == set()
@@ -588,6 +699,100 @@ def test_a_question_may_be_the_answer_where_one_was_asked_for() -> None:
     assert found(asked("Write a quiz question about this picture of a mug.", "What is in the picture?")) == set()
 
 
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("A red vase.", "Write a short product description for the product shown in the picture."),
+        ("A red vase", "Describe this product for our shop."),
+        ("Rote Vase", "Beschreibe dieses Produkt für unseren Shop."),
+        ("花瓶", "请描述这张图片。"),
+        ("赤い花瓶。", "この商品の画像を説明してください。"),
+        ("A vase.", "Décrivez ce produit"),
+        ("red", "What color is the vase?"),
+        ("Two.", "How many cups are in the picture?"),
+    ],
+)
+def test_a_request_is_no_answer_however_short_the_question_is(question: str, answer: str) -> None:
+    assert found(asked(question, answer)) == {"text.swapped"}
+    again = [*asked(question, answer), *asked("It is large and blue.", "Describe the product.")]
+    assert found(again) == {"text.swapped"}
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Write a question about the picture.", "Describe the handle of this product?"),
+        ("Invent a task for a pupil.", "Describe the product in the picture."),
+        ("What would a buyer ask?", "Describe the handle of this mug?"),
+        ("Caption?", "What is in the picture?"),
+        ("Hi", "What is in the picture?"),
+        ("Hello!", "How can I help you?"),
+        ("My mug broke.", "Please describe the product and what happened."),
+        ("How to see a doctor", "Describe your symptoms to the doctor and show the product."),
+        ("Step 3 of the manual", "Describe your symptoms to the doctor and list each item."),
+        ("Recipe of a cake", "Write your shopping list with each item on it."),
+    ],
+)
+def test_what_asks_may_be_wanted_or_a_manual_s_word_to_its_reader(question: str, answer: str) -> None:
+    assert found(asked(question, answer)) == set()
+
+
+def test_an_answer_may_ask_back_in_a_talk() -> None:
+    first = asked("The mug that came last week lost its handle on the first day.", "Can you describe the product?")
+    assert found([*first, *asked("A red one.", "Thanks, a new one is on its way.")]) == set()
+
+
+SYSTEM = (
+    "You are a helpful product copywriter for an online shop. Write in a friendly tone and never mention the price. "
+    "The shop gives a warranty of thirty days on all goods."
+)
+VASE = "The vase is red, with a tall neck and a wide foot of dark wood."
+PROMPT = "You are a product copywriter. Write a short text about the vase in the picture."
+
+
+@pytest.mark.parametrize(
+    ("system", "question", "answer"),
+    [
+        (SYSTEM, "Describe it.", f"You are a helpful product copywriter for an online shop. {VASE}"),
+        (SYSTEM, "Describe it.", f"{VASE} Write in a friendly tone and never mention the price."),
+        (None, f"{PROMPT}\nBrand: Nord", f"{PROMPT} {VASE}"),
+        (None, f"{PROMPT} Use two sentences.", f"Write a short text about the vase in the picture. {VASE}"),
+    ],
+)
+def test_an_answer_that_holds_what_the_writer_was_told_is_found(system: str | None, question: str, answer: str) -> None:
+    turns: list[Turn] = [*([("system", [system])] if system else []), *asked(question, answer)]
+    assert found(turns) == {"text.prompt_leaked"}
+    assert found(turns, CheckSettings()) == set()
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("How long is the warranty?", "The shop gives a warranty of thirty days on all goods."),
+        (
+            "Describe it. Brand: X. Title: Long Title Of The Product In Full",
+            f"Long Title Of The Product In Full. {VASE}",
+        ),
+        (
+            "Which is it?\nA. The red vase that stands on the table\nB. A mug",
+            "A. The red vase that stands on the table",
+        ),
+        (
+            '"Write to me as soon as you get home again," she said. To whom?',
+            '"Write to me as soon as you get home again"',
+        ),
+        (
+            "Read it: Answer me now or leave this old house at once. Who says so?",
+            "Answer me now or leave this old house.",
+        ),
+        ("Repeat what you were told.", SYSTEM),
+        (PROMPT, VASE),
+    ],
+)
+def test_facts_options_and_quotations_may_be_said_again(question: str, answer: str) -> None:
+    assert found([("system", [SYSTEM]), *asked(question, answer)]) == set()
+
+
 def test_code_in_a_sentence_may_hold_what_a_template_does() -> None:
     assert found(asked("Explain it.", "It prints `{{ title }}`, then `%s` and `{0}`; `None` is left out.")) == set()
 
@@ -603,6 +808,7 @@ def test_an_ignored_rule_is_silent_and_a_severity_is_as_settled() -> None:
 def test_each_rule_about_texts_has_an_example_here() -> None:
     elsewhere = {
         "text.copied",
+        "text.prompt_leaked",
         "text.answer_is_question",
         "text.question_repeated",
         "text.short_question",

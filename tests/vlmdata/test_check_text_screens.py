@@ -11,7 +11,14 @@ from vlmdata.check.messages import check_messages
 from vlmdata.check.text import Texts
 
 SLIPS = [text for texts in IN_ANSWERS.values() for text in texts if len(text) < 400]
+PROMPTS = [
+    "You are a product copywriter for our shop.",
+    "Write a short text about the vase that is shown below.",
+    "请描述这张图片。",
+    "What is in the picture?",
+]
 PIECES = [
+    *PROMPTS,
     *SLIPS,
     *FINE,
     "\n",

@@ -187,6 +187,15 @@ BROKEN: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "cut image": (lambda row: row["images"][0].update(bytes=row["images"][0]["bytes"][:90]), "images.truncated"),
     "web page": (lambda row: row["images"][0].update(bytes=b"<html>404</html>"), "images.not_an_image"),
     "empty id": (lambda row: row.update(id=""), "contract.id"),
+    "null group": (lambda row: row.update(group=None), "contract.value"),
+    "null origin row": (lambda row: row["origin"].update(row=None), "contract.value"),
+    "null tags": (lambda row: row.update(tags=None), "contract.value"),
+    "null tag": (lambda row: row.update(tags=[None]), "contract.value"),
+    "null tag name": (lambda row: row.update(tags=[{"name": None, "value": "mug"}]), "contract.value"),
+    "empty tag name": (lambda row: row.update(tags=[{"name": "", "value": "mug"}]), "contract.value"),
+    "null tag value": (lambda row: row.update(tags=[{"name": "kind", "value": None}]), "contract.value"),
+    "null field name": (lambda row: row.update(fields=[{"name": None, "value": "mug"}]), "contract.value"),
+    "null fields": (lambda row: row.update(fields=None), "contract.value"),
     "id of another": (lambda row: row.update(id="SKU-000"), "contract.unique_id"),
 }  # fmt: skip
 
@@ -208,6 +217,66 @@ def test_each_break_of_the_contract_is_found_in_its_row(copied: Path, name: str)
     (problem, *_) = [problem for problem in result.problems if problem.rule == rule]
     assert problem.source == "products.csv"
     assert problem.line > 1
+
+
+def test_what_is_missing_is_named_with_its_row_and_field(copied: Path) -> None:
+    tag = {"name": "kind", "value": "mug"}
+
+    def change(rows: list[dict[str, Any]]) -> None:
+        rows[0].update(group=None, tags=[tag, {"name": "", "value": "red"}])
+        rows[1].update(origin=None, fields=[{"name": "brand", "value": None}])
+        rows[2]["origin"].update(source=None, line=None)
+
+    rewritten(copied, change)
+    ids = [row["id"] for row in vlmdata.open(copied)["train"].remove_columns("images")]
+    found = [problem for problem in vlmdata.validate(copied).problems if problem.rule == "contract.value"]
+    assert {(problem.id, problem.field, problem.message) for problem in found} == {
+        (ids[0], "group", "group is null"),
+        (ids[0], "tags[1]", "the entry has no name"),
+        (ids[1], "origin", "origin is null"),
+        (ids[1], "fields[0]", "the value of 'brand' is null"),
+        (ids[2], "origin.source", "source and line are null"),
+    }
+    assert all(problem.hint for problem in found)
+
+
+def test_what_the_contract_allows_to_be_missing_is_fine(copied: Path) -> None:
+    def change(rows: list[dict[str, Any]]) -> None:
+        for row in rows:
+            row.update(provenance=None, tags=[], fields=[{"name": "brand", "value": ""}])
+            row["images"][0].update(path=None)
+            row["image_info"][0].update(dhash=None)
+
+    rewritten(copied, change)
+    assert found(copied) == set()
+
+
+def test_rows_without_a_group_are_in_no_group_of_another_split(copied: Path) -> None:
+    for split in ("train", "test"):
+        file = next((copied / split).glob("*.arrow"))
+        with pa.memory_map(str(file)) as source:
+            rows = pa.ipc.open_stream(source).read_all().to_pylist()
+        for row in rows:
+            row.update(group=None)
+        with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, stored_schema()) as writer:
+            writer.write_table(pa.Table.from_pylist(rows, schema=stored_schema()))
+    assert vlmdata.validate(copied).by_rule() == {"contract.value": 6}
+
+
+def test_a_dataset_whose_list_of_splits_is_gone_is_a_finding_that_says_what_to_write(copied: Path) -> None:
+    before = json.loads((copied / "dataset_dict.json").read_text(encoding="utf-8"))
+    (copied / "dataset_dict.json").unlink()
+    for look in (vlmdata.open, vlmdata.validate):
+        with pytest.raises(ContractError) as raised:
+            look(copied)
+        (problem,) = raised.value.problems
+        assert (problem.rule, problem.source, raised.value.exit_code) == ("contract.file", "dataset_dict.json", 1)
+    (target,) = vlmdata.validate([copied]).targets
+    assert (target.kind, [problem.rule for problem in target.problems]) == ("dataset", ["contract.file"])
+    written = problem.hint.partition("write ")[2].removesuffix(" into it")
+    assert sorted(json.loads(written)["splits"]) == sorted(before["splits"])
+    (copied / "dataset_dict.json").write_text(written, encoding="utf-8")
+    assert found(copied) == set()
 
 
 def test_a_group_in_two_splits_is_found(copied: Path) -> None:

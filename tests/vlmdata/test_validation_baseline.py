@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from random import Random
+from typing import Any
 
+import pyarrow as pa
 import pytest
 
 import vlmdata
 from tests.vlmdata.near_duplicates import SAME, jpeg, product_photo
 from tests.vlmdata.shop import Shop, drawn, encoded, product
 from tests.vlmdata.test_validation import said, written
+from vlmdata.contract import stored_schema
 from vlmdata.errors import ConfigError
+from vlmdata.image.inspecting import inspect
+from vlmdata.write.arrow_files import WrittenFile, write_split_metadata, write_splits_file
 
 
 @pytest.fixture
@@ -145,3 +152,128 @@ def test_findings_between_rows_are_known_in_whatever_order_the_lines_are(seed: i
     new = vlmdata.validate(path, baseline=baseline, preview=True).problems
     assert new
     assert {problem.id for problem in new} == {"SKU-099"}
+
+
+def test_a_row_that_joins_a_known_set_is_a_new_finding(shop: Shop, tmp_path: Path) -> None:
+    rows, baseline = repeating_rows(shop), tmp_path / "known.json"
+    shop.write(rows)
+    path = written(shop)
+    vlmdata.validate(path, write_baseline=baseline, preview=True)
+    joining = [
+        ("AGAIN-9", *rows[10][1:]),
+        product(91, title="Mug 20", photo="p20.jpg", description="A third answer to what was asked of it before."),
+        product(92, sku="Sku-030", photo="p39.jpg"),
+    ]
+    shop.write([*joining, *rows])
+    new = {(problem.rule, problem.id) for problem in vlmdata.validate(path, baseline=baseline, preview=True).problems}
+    assert new >= {("dataset.duplicate", "AGAIN-9"), ("dataset.conflict", "SKU-091"), ("id.near_miss", "Sku-030")}
+    assert {name for _, name in new} == {"AGAIN-9", "SKU-091", "Sku-030"}
+
+
+Splits = Mapping[str, list[dict[str, Any]]]
+
+
+def by_hand(number: int, photo: bytes = b"", **changes: Any) -> dict[str, Any]:
+    """A record of a dataset that was written by hand. Without a photo it is one that is not to be decoded."""
+    said = {"question": f"What is number {number}?", "answer": f"A piece of {WORDS[number % 12]}, number {number}."}
+    said |= {name: changes.pop(name) for name in ("question", "answer") if name in changes}
+    data = photo or f"{number}".encode()
+    info = inspect(photo).info if photo else None
+    return {
+        "id": f"R-{number}",
+        "messages": [
+            {"role": "user", "content": [{"type": "image", "text": None}, {"type": "text", "text": said["question"]}]},
+            {"role": "assistant", "content": [{"type": "text", "text": said["answer"]}]},
+        ],
+        "images": [{"bytes": data, "path": f"{number}.jpg"}],
+        "image_info": [
+            {
+                "sha256": sha256(data).hexdigest(),
+                "width": info.width if info else 40,
+                "height": info.height if info else 30,
+                "format": info.format if info else "JPEG",
+                "dhash": info.dhash if info else None,
+            }
+        ],
+        "origin": {"source": "by hand", "row": number + 1, "line": 0},
+        "group": f"R-{number}",
+        "tags": [],
+        "fields": [],
+        "provenance": None,
+        **changes,
+    }
+
+
+def put_down(path: Path, splits: Splits, rows_a_batch: int = 50) -> Path:
+    """A dataset of these rows, in their order."""
+    for split, rows in splits.items():
+        (path / split).mkdir(parents=True, exist_ok=True)
+        file = path / split / "data-00000-of-00001.arrow"
+        with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, stored_schema()) as writer:
+            for start in range(0, len(rows), rows_a_batch):
+                some = rows[start : start + rows_a_batch]
+                writer.write_batch(pa.RecordBatch.from_pylist(some, schema=stored_schema()))
+        size = file.stat().st_size
+        write_split_metadata(path, split, [WrittenFile(name=file.name, rows=len(rows), bytes=size, xxh3="0" * 32)])
+    write_splits_file(path, list(splits))
+    return path
+
+
+def leaking() -> Splits:
+    photos = [product_photo(number) for number in range(24)]
+    rows = [by_hand(number, jpeg(photo)) for number, photo in enumerate(photos)]
+    small = [SAME["half the size"](photos[number]) for number in range(4)]
+    test = [by_hand(30 + number, jpeg(photos[number])) for number in (4, 5)]
+    test += [by_hand(40 + number, small[number]) for number in (0, 1)]
+    last = [by_hand(50, jpeg(photos[4])), by_hand(51, small[2])]
+    last += [{**rows[22], "group": "R-7"}, {**rows[23], "group": "R-8"}]
+    return {"train": rows[:16], "test": [*rows[16:22], *test], "validation": last}
+
+
+def uncovered() -> Splits:
+    rows = [by_hand(number, tags=[{"name": "kind", "value": ("mug", "vase")[number % 2]}]) for number in range(400)]
+    for number in range(0, 300, 5):
+        rows[number] |= by_hand(
+            number, answer="No description of this piece is available yet.", tags=rows[number]["tags"]
+        )
+    for number in range(1, 300, 3):
+        rows[number]["tags"] = [{"name": "kind", "value": "bowl"}]
+    return {"train": rows[:300], "test": rows[300:]}
+
+
+def lettered() -> Splits:
+    rows = []
+    for number in range(420):
+        options = {f"option.{letter}": f"the {letter}" for letter in "ABCDEFG"[: (3, 5, 7)[number % 3]]}
+        letter = "A" if number % 2 else "BCC"[number % 3]
+        fields = [{"name": name, "value": value} for name, value in (*options.items(), ("answer", letter))]
+        rows.append(by_hand(number, answer=letter, fields=fields))
+    return {"train": rows}
+
+
+def labelled() -> Splits:
+    return {"train": [by_hand(number, answer="no" if number % 40 == 7 else "yes") for number in range(400)]}
+
+
+OF_WHOLES: Sequence[tuple[Callable[[], Splits], set[str]]] = [
+    (leaking, {"split.image_leak", "split.near_duplicate_leak", "split.group_leak"}),
+    (uncovered, {"dataset.one_answer", "dataset.tag_coverage"}),
+    (lettered, {"dataset.letter_balance"}),
+    (labelled, {"dataset.label_balance"}),
+]
+
+
+@pytest.mark.parametrize(("make", "rules"), OF_WHOLES, ids=lambda given: getattr(given, "__name__", ""))
+def test_findings_of_wholes_are_known_in_whatever_order_the_rows_are(
+    make: Callable[[], Splits], rules: set[str], tmp_path: Path
+) -> None:
+    splits, baseline, images = make(), tmp_path / "known.json", make is leaking
+    path = put_down(tmp_path / "dataset", splits)
+    first = vlmdata.validate(path, write_baseline=baseline, preview=True, images=images)
+    assert {problem.rule for problem in first.problems} >= rules
+    for seed in (1, 2, 3):
+        for rows in splits.values():
+            Random(seed).shuffle(rows)
+        put_down(path, splits, rows_a_batch=30 + seed)
+        again = vlmdata.validate(path, baseline=baseline, preview=True, images=images)
+        assert (again.problems, again.known, again.gone) == ((), len(first.problems), ())

@@ -134,6 +134,12 @@ def test_class_labels_are_no_findings() -> None:
     assert findings(products(question=lambda _: "What is it?", answer=lambda n: WORDS[n % 11])) == []
 
 
+def test_of_two_letters_as_far_off_the_same_is_named_however_rows_are_batched() -> None:
+    rows = [question(number, letter, 3) for number, letter in enumerate("A" * 180 + "B" * 60 + "C" * 120)]
+    found = [findings(rows, rows_a_batch=size) for size in range(1, 100, 7)]
+    assert {problem.id for problems in found for problem in problems} == {"P-0"}
+
+
 def test_balanced_letters_are_no_finding() -> None:
     random = np.random.default_rng(1)
     assert findings([question(n, "ABCD"[random.integers(4)]) for n in range(400)]) == []
@@ -189,9 +195,38 @@ def test_another_products_photo_is_found() -> None:
 def test_rows_that_are_there_twice_are_duplicates() -> None:
     rows = products(100)
     rows += [{**rows[3], "id": "again"}, {**rows[3], "id": "and again"}, {**rows[5], "id": "too"}]
-    first, second = (problem for problem in findings(rows) if problem.rule == "dataset.duplicate")
-    assert (first.id, second.id) == ("again", "too")
-    assert first.message == "text and images equal those of 'P-3' (products.csv:5), as do those of 1 more row"
+    found = [problem for problem in findings(rows) if problem.rule == "dataset.duplicate"]
+    assert [problem.id for problem in found] == ["again", "too", "and again"]
+    assert found[0].message == found[2].message == "text and images equal those of 'P-3' (products.csv:5)"
+
+
+def test_a_large_set_of_equal_rows_hides_no_small_one() -> None:
+    rows = products(20)
+    rows += [{**rows[3], "id": f"again {number:05}"} for number in range(10_000)] + [{**rows[5], "id": "too"}]
+    found = [problem for problem in findings(rows, rows_a_batch=4_096) if problem.rule == "dataset.duplicate"]
+    assert len(found) == 10_001
+    assert [problem.id for problem in found[:3]] == ["again 00000", "too", "again 00001"]
+
+
+def test_each_row_that_is_answered_otherwise_than_the_first_is_a_conflict() -> None:
+    rows = products(100)
+    for number, answer in ((100, "blue"), (101, "blue"), (102, "a bowl"), (103, rows[7])):
+        said = answer if isinstance(answer, str) else answer["messages"][1]["content"][0]["text"]
+        rows.append(record(number, question="Describe product 7.", images=("photo 7",), group="P-7", answer=said))
+    found = [problem for problem in findings(rows) if problem.rule == "dataset.conflict"]
+    assert [problem.id for problem in found] == ["P-100", "P-101", "P-102"]
+    assert {problem.message for problem in found} == {
+        "'P-7' (products.csv:9) asks the same about the same images and is answered otherwise (5 such rows, 3 answers)"
+    }
+
+
+def test_each_product_that_has_anothers_photo_is_told() -> None:
+    rows = products()
+    for number in (90, 91):
+        rows[number] = record(number, images=("photo 12",))
+    found = [problem for problem in findings(rows) if problem.rule == "dataset.reused_image"]
+    assert [problem.id for problem in found] == ["P-90", "P-91"]
+    assert found[1].message == "an image is also that of 'P-12' (products.csv:14), whose answer is another"
 
 
 def test_every_finding_of_a_rule_is_told() -> None:

@@ -21,6 +21,9 @@ LABEL_BYTES = 40
 SHORT_SHARE = 0.9
 """A dataset has labels where nine answers in ten are short, and there are no more different ones than `MOST_LABELS`."""
 
+EQUAL_DIGITS = 6
+"""Digits to which two letters are equally far off: sums of thirds differ by the order that they are made in."""
+
 ONE_IN_A_THOUSAND = 3.09
 """Standard deviations above the mean that one value in a thousand exceeds."""
 
@@ -99,7 +102,8 @@ class Balance:
         effect = sqrt(distance / rows)
         if distance <= chi_square_bound(len(given) - 1) or effect <= settings.threshold(LETTERS, "effect"):
             return
-        worst = int(np.argmax(np.abs(self._given - self._expected)))
+        off = np.abs(self._given - self._expected).round(EQUAL_DIGITS)
+        worst = int(np.argmax(off))
         counts = ", ".join(
             f"{chr(65 + letter)} {self._given[letter]:,} (by chance {self._expected[letter]:,.0f})"
             for letter in np.flatnonzero(used)

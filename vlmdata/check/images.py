@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from vlmdata.check.repeats import usually
-from vlmdata.check.row_keys import Hashes
+from vlmdata.check.repeats import usually, with_first
 from vlmdata.check.rows import Rows, Runs, joined, runs
 from vlmdata.record import Problem
 
@@ -46,9 +45,11 @@ class SharedImages:
         most = max(settings.threshold(SHARED, "groups"), settings.threshold(SHARED, "times") * usual)
         shared = differ & (groups > most)
         reused = differ & ~shared if usual == 1 else np.zeros(len(groups), bool)
-        for wanted, problem in ((shared, self._shared), (reused, self._reused)):
-            for run in found.by_first_row(wanted):
-                yield problem(rows.by_id(row_of[found.rows(run)]), int(groups[run]))
+        for run in found.by_first_row(shared):
+            yield self._shared(rows.by_id(row_of[found.rows(run)]), int(groups[run]))
+        sets = (self._of_other_groups(rows.by_id(row_of[found.rows(run)])) for run in found.by_first_row(reused))
+        for first, row in with_first(sets):
+            yield self._reused(first, row)
 
     def _differ(
         self, found: Runs, row_of: npt.NDArray[np.int64], groups: npt.NDArray[np.int64]
@@ -63,16 +64,15 @@ class SharedImages:
         hint = "if it is a placeholder, drop these rows; if they are one product's variants, set `group`"
         return self.rows.problem(rows[0], SHARED, message, hint, "images")
 
-    def _reused(self, rows: list[int], groups: int) -> Problem:
-        other = rows[int(np.argmax(self._groups(rows) != self._groups(rows)[0]))]
-        message = f"an image is also that of {self.rows.shown(rows[0])}, whose answer is another"
-        message += f" ({groups:,} groups have it)" if groups > 2 else ""
+    def _reused(self, first: int, row: int) -> Problem:
+        message = f"an image is also that of {self.rows.shown(first)}, whose answer is another"
         hint = "look whether one of them has the other's photo; if they are variants, set `group`"
-        return self.rows.problem(other, REUSED, message, hint, "images")
+        return self.rows.problem(row, REUSED, message, hint, "images")
 
-    def _groups(self, rows: list[int]) -> Hashes:
-        found: Hashes = self.rows.hashes("groups")[rows]
-        return found
+    def _of_other_groups(self, rows: list[int]) -> list[int]:
+        """The first row of each group, in the rows' order."""
+        _, first = np.unique(self.rows.hashes("groups")[rows], return_index=True)
+        return [rows[place] for place in sorted(first.tolist())]
 
     def _examples(self, rows: list[int]) -> str:
         shown = ", ".join(map(self.rows.shown, rows[:3]))

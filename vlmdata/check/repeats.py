@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -33,18 +33,13 @@ class Duplicates:
         self.rows.see(batch)
 
     def findings(self) -> Iterator[Problem]:
-        """One for each content that is there more than once."""
+        """One for each row whose content a row before it, by id, has already."""
         rows = self.rows
         found = runs(joined(*(rows.hashes(name) for name in ("questions", "answers", "image_sets"))))
-        repeated = found.counts > 1
-        for run in found.by_first_row(repeated):
-            yield self._problem(rows.by_id(found.rows(run)))
-
-    def _problem(self, same: list[int]) -> Problem:
-        more = len(same) - 2
-        message = f"text and images equal those of {self.rows.shown(same[0])}"
-        message += f", as do those of {more:,} more row{'s' if more > 1 else ''}" if more else ""
-        return self.rows.problem(same[1], DUPLICATE, message, "drop one, or set duplicates: drop")
+        sets = (rows.by_id(found.rows(run)) for run in found.by_first_row(found.counts > 1))
+        for first, row in with_first(sets):
+            message = f"text and images equal those of {rows.shown(first)}"
+            yield rows.problem(row, DUPLICATE, message, "drop one, or set duplicates: drop")
 
 
 @dataclass(slots=True)
@@ -59,23 +54,30 @@ class Conflicts:
         self.rows.see(batch)
 
     def findings(self) -> Iterator[Problem]:
-        """One for each question with several answers."""
+        """One for each row that is answered otherwise than the first that asks the same, by id."""
         rows = self.rows
         with_images = np.flatnonzero(rows.image_counts())
         found = runs(joined(rows.hashes("questions"), rows.hashes("image_sets")), with_images)
         answers = found.distinct(rows.hashes("answers"))
-        several = answers > 1
-        for run in found.by_first_row(several):
-            yield self._problem(rows.by_id(found.rows(run)), int(answers[run]))
+        several = found.by_first_row(answers > 1)
+        sets = [self._otherwise(rows.by_id(found.rows(run))) for run in several]
+        counted = {
+            same[0]: (int(found.counts[run]), int(answers[run])) for same, run in zip(sets, several, strict=True)
+        }
+        for first, row in with_first(sets):
+            yield self._problem(first, row, *counted[first])
 
-    def _problem(self, same: list[int], answers: int) -> Problem:
+    def _otherwise(self, same: list[int]) -> list[int]:
+        """The first of some rows, and those that are answered otherwise."""
         given = self.rows.hashes("answers")[same]
-        other = same[int(np.argmax(given != given[0]))]
-        message = f"{self.rows.shown(same[0])} asks the same about the same images and is answered otherwise"
-        if len(same) > 2:
-            message += f" ({len(same):,} such rows, {answers:,} answers)"
+        return [same[0], *(same[place] for place in np.flatnonzero(given != given[0]).tolist())]
+
+    def _problem(self, first: int, row: int, count: int, answers: int) -> Problem:
+        message = f"{self.rows.shown(first)} asks the same about the same images and is answered otherwise"
+        if count > 2:
+            message += f" ({count:,} such rows, {answers:,} answers)"
         hint = "keep the answer that is right, or ask in words that tell the rows apart"
-        return self.rows.problem(other, CONFLICT, message, hint, "messages")
+        return self.rows.problem(row, CONFLICT, message, hint, "messages")
 
 
 @dataclass(slots=True)
@@ -136,6 +138,20 @@ class OneAnswer:
         message = f"{len(same):,} rows with different images have one answer{shown}"
         hint = "it describes none of them: fill in what each image shows, or leave these rows out"
         return self.rows.problem(self.rows.first_by_id(same), ONE_ANSWER, message, hint, "messages")
+
+
+def with_first(sets: Iterable[list[int]]) -> Iterator[tuple[int, int]]:
+    """Each further row of each set with the set's first, so that whoever joins a set is told as well.
+
+    The second rows of all sets come first: one large set takes no other's place among the findings that are kept.
+    """
+    left: list[list[int]] = []
+    for first, second, *more in sets:
+        yield first, second
+        if more:
+            left.append([first, *more])
+    for first, *more in left:
+        yield from ((first, row) for row in more)
 
 
 def usually(counts: npt.NDArray[np.int64]) -> int:

@@ -15,6 +15,8 @@ import pyarrow.compute as pc
 from vlmdata.check import (
     text_encoding,
     text_exchanged,
+    text_gaps,
+    text_leaked,
     text_length,
     text_markup,
     text_refusals,
@@ -24,7 +26,7 @@ from vlmdata.check import (
     text_tokens,
 )
 from vlmdata.check.messages import parents
-from vlmdata.check.text_rule import CALLED, ROLES, Columns, Mask, Numbers, Text, TextRule
+from vlmdata.check.text_rule import CALLED, ROLES, Columns, Mask, Numbers, Text, TextRule, texts_of
 from vlmdata.check_settings import DEFAULT, CheckSettings
 from vlmdata.record import Problem
 from vlmdata.rules import rule as rule_named
@@ -32,13 +34,13 @@ from vlmdata.rules import rule as rule_named
 MANY = 32
 """Suspects of a batch from which on each rule's own screen looks at them."""
 
-THEMES = (text_tokens, text_residue, text_refusals, text_encoding, text_markup)
+THEMES = (text_tokens, text_residue, text_gaps, text_refusals, text_encoding, text_markup)
 
 
 def text_rules(settings: CheckSettings = DEFAULT) -> tuple[TextRule, ...]:
     """The rules about texts that are wanted."""
     found = [rule for theme in THEMES for rule in theme.RULES]
-    for theme in (text_repeats, text_length, text_shape, text_exchanged):
+    for theme in (text_repeats, text_length, text_shape, text_exchanged, text_leaked):
         found += theme.rules(settings)
     return tuple(rule for rule in found if settings.wants(rule.id))
 
@@ -167,15 +169,16 @@ class Texts:
         """One text in its place."""
         turns, index, number = self._place(place)
         parts = turns[index]["content"]
-        texts = _said(turns[index])
+        texts = texts_of(turns[index])
         before = turns[index - 1] if index else None
         return Text(
             role=turns[index]["role"],
             text=parts[number]["text"],
-            questions=_said(before) if before is not None and before["role"] == "user" else (),
+            questions=texts_of(before) if before is not None and before["role"] == "user" else (),
             first=all(part is None or part["text"] is None for part in parts[:number]),
             alone=len(texts) == 1,
             whole="".join(texts),
+            turns=turns,
         )
 
     def problem(self, place: int, rule: TextRule, said: str) -> Problem:
@@ -183,7 +186,7 @@ class Texts:
         row = int(self.columns.rows[place])
         turns, index, number = self._place(place)
         origin = self._batch.column("origin")[row].as_py() or {}
-        alone = len(turns[index]["content"]) == 1 or sum(map(bool, _said(turns[index]))) == 1
+        alone = len(turns[index]["content"]) == 1 or sum(map(bool, texts_of(turns[index]))) == 1
         return Problem(
             rule=rule.id,
             message=f"the {CALLED.get(turns[index]['role'], 'text')} {said}",
@@ -203,11 +206,6 @@ class Texts:
         first_message = int(np.searchsorted(self._message_rows, row))
         first_part = int(np.searchsorted(self._part_messages, message))
         return self._rows[row], message - first_message, int(self._parts[place]) - first_part
-
-
-def _said(turn: dict[str, Any]) -> tuple[str, ...]:
-    """The texts of a turn's parts."""
-    return tuple(part["text"] for part in turn["content"] or () if part is not None and part["text"] is not None)
 
 
 def _bytes_of(texts: pa.StringArray) -> tuple[Numbers, npt.NDArray[np.uint8]]:

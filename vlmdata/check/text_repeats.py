@@ -7,6 +7,7 @@ from collections import Counter
 
 import numpy as np
 
+from vlmdata.check.text_loops import loop, looping
 from vlmdata.check.text_rule import Columns, Mask, Numbers, Text, TextRule
 from vlmdata.check_settings import CheckSettings
 
@@ -21,13 +22,6 @@ MIN_BYTES = 12
 """Bytes from which on a sentence counts as repeated; shorter ones are `Yes` and `1`."""
 MIN_WORDS = 3
 LONGEST = 1 << 32
-
-TAIL, PUNCTUATION = 72, 4
-PERIODS = range(1, 33)
-"""How far from the end of an answer, and in what steps, words are looked for that go on and on."""
-LOOP = re.compile(r"(?P<unit>[^\n]{1,32}?)(?P=unit){5,}[\s.,!?]*\Z")
-LETTERS = re.compile(r"[^\W\d_]")
-MIN_LOOP = 40
 
 
 def rules(settings: CheckSettings) -> tuple[TextRule, ...]:
@@ -92,14 +86,6 @@ def repetition(text: Text, often: int) -> str | None:
     return None
 
 
-def loop(text: Text) -> str | None:
-    """An answer whose end says the same few letters again and again."""
-    match = LOOP.search(text.text[-1_000:])
-    if match is None or len(match[0]) < MIN_LOOP or not LETTERS.search(match["unit"]):
-        return None
-    return f"ends with {match['unit'].strip()!r} over and over"
-
-
 def _bare(text: str) -> str:
     return " ".join(text.casefold().split()).strip(ENDS)
 
@@ -135,24 +121,6 @@ def _holding(columns: Columns, least: int) -> Mask:
     holds = [question in said for question, said in zip(questions, answers, strict=True)]
     found = np.zeros(len(columns.rows), dtype=np.bool_)
     found[answer[np.array(holds, dtype=np.bool_)]] = True
-    return found
-
-
-def looping(columns: Columns) -> Mask:
-    """Answers whose last bytes are those a few places before them, found on the bytes of all texts at once."""
-    ends = np.cumsum(columns.sizes)
-    found = columns.of("assistant") & (columns.sizes >= TAIL)
-    places = np.flatnonzero(found)
-    if not len(places):
-        return found
-    steps = np.arange(TAIL - PUNCTUATION)[:, None]
-    windows = columns.data[(ends[places] - TAIL)[None, :] + steps]  # one place of all texts behind the other
-    loops = np.zeros(len(places), dtype=np.bool_)
-    for period in PERIODS:
-        alike = np.flatnonzero((windows[-1 - period] == windows[-1]) & (windows[-2 - period] == windows[-2]))
-        tails = windows[:, alike]
-        loops[alike] |= (tails[period:] == tails[:-period]).all(axis=0)
-    found[places] = loops
     return found
 
 

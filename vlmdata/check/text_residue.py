@@ -1,4 +1,4 @@
-"""What a template or an export leaves behind where a value should stand: braces, `nan`, `TODO`, an empty place."""
+"""What a template or an export leaves behind where a value should stand: braces, `nan`, `TODO`."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ LEFT_OVER = re.compile(
 LEFT_OVER_SCREEN = rf"{ANGLE}|{BRACKET}|\{{|[}}%]\}}|%[(a-zA-Z.]|\$[a-zA-Z{{]|##[a-zA-Z]|__[a-zA-Z]"
 
 NULLS = r"nan|NaN|NAN|Nan|None|none|null|NULL|Null|undefined|NaT|<NA>|#N/A"
-WHOLE_NULL = re.compile(rf"\s*(?P<word>{NULLS})\s*")
+SIGNS = r"[\s.,:;()\[\]<>\"'“”‘’«»„*|。–—-]*"
+WHOLE_NULL = re.compile(rf"(?P<before>{SIGNS})(?P<word>{NULLS})(?P<behind>{SIGNS})")
+"""A missing value and nothing else, whatever signs stand around it. `None?` is a question."""
 MACHINE = frozenset({"nan", "NaN", "null", "undefined", "NaT", "<NA>", "#N/A"})
 """What no person would answer, whatever was asked."""
 CERTAIN = MACHINE | {"None", "NULL"}
@@ -50,6 +52,13 @@ CERTAIN = MACHINE | {"None", "NULL"}
 DOUBTFUL = frozenset({"None", "NULL", "Null", "NAN", "Nan"})
 COUNTED = re.compile(r"(?i)\bhow (?:many|much)\b|\bany(?:thing|one|body)?\b")
 """Questions that `None` answers."""
+SENTENCE = re.compile(r"\s*None[.。]\s*")
+"""Good English where something was asked, but for a value that a shop's column holds."""
+LISTED = re.compile(rf"{COUNTED.pattern}|\b(?i:list|mention|name)\b")
+"""Requests that `None.` answers, and that may be for a description too."""
+FIELD_WANTED = re.compile(rf"(?i)\b{FIELD}\b")
+DATA_WANTED = re.compile(r"(?i)json|yaml|\bdict|\blist\b|\barray|\btuple|\bcode\b|\bsql\b|\bpython\b")
+"""Questions whose answer may be `[null]` or `"None"`."""
 
 VALUE = r"nan|NaN|None|null|NULL|undefined|NaT|<NA>"
 UNIT = r"(?:cm|mm|kg|g|ml|l|grams?|inch(?:es)?|lit(?:er|re)s?|euros?|dollars?|pieces?)"
@@ -66,18 +75,6 @@ NULL_VALUES = re.compile(
 )
 NULL_SCREEN = (
     r"\b(?:nan|NaN|NAN|Nan|None|none|null|NULL|Null|undefined|NaT)|<NA>|\[object Object|#(?:REF|VAL|DIV|NA|NUM)|N/A"
-)
-
-EMPTY_VALUE = re.compile(
-    r",[ \t]+,|,,(?=[ \t])|(?<=[ \t])\([ \t]*\)(?=[\s.,;]|$)|(?<=[^\W\d_]):[ \t]*[,;](?=\s|$)"
-    r"|(?<=[^\W\d_]):[ \t]+\.(?=\s|$)|(?<=\s)(?:\"\"|“”|„“|«[ \u00a0]*»)(?=[\s.,;])"
-    r"|(?:^|\n)[^\W\d_][^\n:]{0,30}:[ \t]*\n[^\W\d_][^\n:]{0,30}:[ \t]*(?:\n[^\W\d_]|$)"
-    r"|(?<=[a-zäöüß])  (?:cm|mm|kg|EUR|USD|€)(?![\w])"
-    r"|(?:^|[^\w])(?:by|from|von|aus|par|por|called|named)  (?=[a-z.,])"
-)
-EMPTY_SCREEN = (
-    r",[ \t]+,|,,[ \t]|[ \t]\([ \t]*\)|:[ \t]*[,;]|:[ \t]+\.|\s(?:\"\"|“”|„“|«[ \x{a0}]*»)|:[ \t]*\n.{1,31}:"
-    r"|[a-zäöüß]  [cmkgEU€a-z.,]"
 )
 
 STAND_INS = frozenset(
@@ -159,33 +156,49 @@ def template_left_over(text: Text) -> str | None:
     return None if match is None else f"holds {around(said, match)}, which looks like a template that was not filled"
 
 
+def whole_null(text: Text) -> str | None:
+    """The missing value that a text is, without the signs around it. `(none)` counts as `None`: programs print it."""
+    match = WHOLE_NULL.fullmatch(text.text)
+    if match is None:
+        return None
+    quoted = match["before"].strip() and match["behind"].strip()
+    if quoted and any(map(DATA_WANTED.search, text.questions)):
+        return None
+    bracketed = match["before"].endswith(("(", "[", "<")) and match["behind"].startswith((")", "]", ">"))
+    return "None" if bracketed and match["word"] == "none" else match["word"]
+
+
+def answers(text: Text) -> bool:
+    """Whether `None` or the like may well be the answer to what was asked."""
+    counted = any(map(COUNTED.search, text.questions))
+    if SENTENCE.fullmatch(text.text) is None:
+        return counted
+    return text.asked and (counted or not any(map(FIELD_WANTED.search, text.questions)))
+
+
+def speaks(text: Text) -> bool:
+    """Whether somebody may have written `None.` who was not asked a question."""
+    called_for = text.role == "user" or any(map(LISTED.search, text.questions))
+    return called_for and SENTENCE.fullmatch(text.text) is not None
+
+
 def null(text: Text) -> str | None:
     """A missing value printed as a word, and nothing else."""
-    match = WHOLE_NULL.fullmatch(text.text)
-    if match is None or match["word"] not in (MACHINE if text.asked else CERTAIN):
+    if whole_null(text) not in (MACHINE if text.asked or speaks(text) else CERTAIN):
         return None
-    return f"is {match['word']!r} and nothing else"
+    return f"is {text.text.strip()!r} and nothing else"
 
 
 def null_value(text: Text) -> str | None:
     """A missing value printed among words: behind a colon, between commas, after `by`."""
-    whole = WHOLE_NULL.fullmatch(text.text)
-    if whole is not None:
-        doubtful = whole["word"] in DOUBTFUL and null(text) is None and not any(map(COUNTED.search, text.questions))
-        return f"is {whole['word']!r}" if doubtful else None
+    if WHOLE_NULL.fullmatch(text.text) is not None:
+        doubtful = whole_null(text) in DOUBTFUL and null(text) is None and not answers(text)
+        return f"is {text.text.strip()!r}" if doubtful else None
     if CODE.search(text.text):
         return None
     said = QUOTED_CODE.sub("", text.text)
     match = NULL_VALUES.search(said)
     return None if match is None else f"holds {around(said, match)}: a missing value was printed"
-
-
-def empty_value(text: Text) -> str | None:
-    """Punctuation around nothing."""
-    match = EMPTY_VALUE.search(text.text)
-    if match is None or CODE.search(text.text):
-        return None
-    return f"holds {around(text.text, match)}: a value is missing there"
 
 
 def stands_in(text: str) -> bool:
@@ -239,7 +252,6 @@ RULES = (
     ),
     TextRule(id="text.null", find=null, screen=NULL_SCREEN, hint="name the word in source.nulls, or leave the row out"),
     TextRule(id="text.null_value", find=null_value, screen=NULL_SCREEN, hint=column),
-    TextRule(id="text.empty_value", find=empty_value, screen=EMPTY_SCREEN, hint=column),
     TextRule(
         id="text.placeholder",
         find=placeholder,

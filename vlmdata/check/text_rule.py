@@ -6,10 +6,10 @@ A screen may stop too many, never too few: a test runs the closer look over ever
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +42,7 @@ SHORT_WANTED = re.compile(
 class Text:
     """A text part in its place. `questions` are the text parts of the turn before, where that is the user's.
 
-    `first`: whether it is the first text part of its turn; `whole`: all of the turn's text.
+    `first`: whether it is the first text part of its turn; `whole`: all of the turn's text; `turns`: the record's.
     """
 
     role: Role
@@ -51,6 +51,20 @@ class Text:
     first: bool = True
     alone: bool = True
     whole: str = ""
+    turns: Sequence[Mapping[str, Any] | None] = ()
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The answers of the conversation, this one among them."""
+        return tuple("".join(texts_of(turn)) for turn in self._said_by("assistant"))
+
+    @property
+    def system(self) -> tuple[str, ...]:
+        """The system message's texts."""
+        return tuple(text for turn in self._said_by("system") for text in texts_of(turn))
+
+    def _said_by(self, role: Role) -> Iterator[Mapping[str, Any]]:
+        return (turn for turn in self.turns if turn is not None and turn["role"] == role)
 
     @property
     def called(self) -> str:
@@ -104,6 +118,11 @@ class TextRule:
     where: Where = "anywhere"
     roles: tuple[Role, ...] = ROLES
     suspects: Callable[[Columns], Mask] | None = None
+
+
+def texts_of(turn: Mapping[str, Any]) -> tuple[str, ...]:
+    """The texts of a turn's parts."""
+    return tuple(part["text"] for part in turn["content"] or () if part is not None and part["text"] is not None)
 
 
 def around(text: str, match: re.Match[str], group: int | str = 0) -> str:
