@@ -204,6 +204,7 @@ def ours(folder: Path, workers: int, timer: Any, *, cached: bool) -> None:
     made = train.callbacks
     train.callbacks = lambda *given: [*made(*given), timer]
     more = {"accumulate": 1, "workers": workers, "log_every": 1, "report_to": "none", "gradient_checkpointing": False}
+    more["save_every"] = 10**6  # as TRL's side: no checkpoint while the clock runs
     if cached:
         more["cache"] = {"folder": str(folder / "cache")}
     run = {

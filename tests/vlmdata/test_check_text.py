@@ -26,6 +26,21 @@ IN_ANSWERS = {
         f"{'A blue mug of glazed stoneware, made by hand. ' * 2}[Read more]",
     ],
     "text.error_message": [
+        "429 Too Many Requests",
+        "404 Not Found",
+        "502 Bad Gateway: upstream connect error",
+        "Too Many Requests",
+        "Service Unavailable. Please try again later.",
+        "500 Internal Server Error nginx/1.18.0",
+        "503 Service Unavailable. Try later",
+        "404 Not Found\n\nThe requested URL was not found on this server.",
+        "429 Too Many Requests: You have exceeded the quota",
+        "Internal Server Error (500)",
+        "Rate limit reached for gpt-4o in organization org-x",
+        "Request failed with status code 500",
+        "500 Internal Server Error - Something went wrong",
+        '{"error": 503 Service Unavailable}',
+        "Rate limit exceeded, please retry",
         *("Error: 429 Too Many Requests", "Traceback (most recent call last):\n  File", "503 Service Unavailable"),
         *("Rate limit exceeded", "openai.RateLimitError: try again", "Internal Server Error", '{"error": 500}'),
     ],
@@ -129,6 +144,44 @@ IN_ANSWERS = {
     ],
     "text.model_markup": ["USER: what?\nASSISTANT: a mug", "### Response:\nA mug", "<think>a mug?</think>A mug"],
     "text.refusal": [
+        "The image appears to be blank.",
+        "I can only see a blank image.",
+        "No image available.",
+        "The picture you sent is not visible.",
+        "I was unable to view the image.",
+        "I'm not seeing any image here.",
+        "The image URL is broken.",
+        "Image failed to load.",
+        "The attached image could not be processed.",
+        "There is no image to describe.",
+        "No image was provided, so I can't describe the product.",
+        "I don't see any product in the image.",
+        "I'm unable to provide a description",
+        "This content violates our policies.",
+        "無法查看圖片",
+        "无法识别该图片。",
+        "画像を確認できません。",
+        "画像が見えません。",
+        "이미지를 볼 수 없습니다.",
+        "사진을 확인할 수 없습니다.",
+        "Nu pot vedea imaginea.",
+        "Îmi pare rău, dar nu pot vedea imaginea.",
+        "Nem látom a képet.",
+        "Sajnos nem látom a képet.",
+        "Δεν μπορώ να δω την εικόνα.",
+        "Λυπάμαι, αλλά δεν μπορώ να βοηθήσω.",
+        "Nemôžem zobraziť obrázok.",
+        "Ne mogu otvoriti sliku.",
+        "Не мога да видя изображението.",
+        "As an AI Language Model, I cannot see the image.",
+        "As a Large Language Model, I don't have eyes.",
+        "The image seems to be missing, so I can't tell.",
+        "The uploaded file is corrupted",
+        "The image file is corrupted.",
+        "The picture that you attached is not available.",
+        "I could not open the attached picture.",
+        "The photo couldn't be displayed.",
+        "There's no image in your message.",
         "Tyvärr kan jag inte se bilden.",
         "Jag kan tyvärr inte beskriva den här bilden.",
         "Jeg kan desværre ikke se billedet.",
@@ -487,6 +540,33 @@ def test_a_question_may_say_what_an_answer_may_not(rule: str) -> None:
 
 
 NO_REFUSALS = (
+    "The image shows a blank notebook.",
+    "There is no image on the front of the box.",
+    "Image stabilization fails to work in the dark.",
+    "A blank canvas, 30 x 40 cm.",
+    "No image is printed on the back.",
+    "The picture you see is a sample.",
+    "The picture frame is not included.",
+    "The image is not cropped.",
+    "The picture looks broken into four panels, one per season.",
+    "The image appears blank at first, but the cup shows it when it is hot.",
+    "I was a gift once, says the card.",
+    "Nu este potrivit pentru mașina de spălat vase.",
+    "Nem csúszik: a talpa gumi.",
+    "Δεν γλιστράει και πλένεται στο πλυντήριο.",
+    "Provided with two keys.",
+    "Attached lid, steel.",
+    "The attached strap is made of leather.",
+    "The file is made of steel, 20 cm.",
+    "The photo album holds 200 pictures.",
+    "사진을 넣을 수 있는 액자.",
+    "無糖茶飲",
+    "画像は商品の一例です。",
+    "Un tablou, 30 x 40 cm.",
+    "There is no picture frame in the set.",
+    "Ca model, aceasta este clasică.",
+    "No picture available in the book is in colour.",
+    "As an AI Language Model: Poems by Machines",
     "Sorry, I Can't Help Myself is a 1965 single by the Four Tops.",
     "SORRY, WE ARE CLOSED",
     "Sorry, we are closed",
@@ -508,7 +588,24 @@ NO_REFUSALS = (
 
 @pytest.mark.parametrize("answer", NO_REFUSALS)
 def test_a_title_or_a_sign_that_sounds_like_a_refusal_is_none(answer: str) -> None:
-    assert "text.refusal" not in found(asked("Describe the product.", answer))
+    said = found(asked("Describe the product.", answer))
+    assert "text.refusal" not in said
+    assert "text.generator" not in said
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Too Many Requests is an album of 2019.",
+        "404 Not Found mug, 300 ml.",
+        "503 Service Unavailable, a print for the office wall.",
+        "Internal Server Error: The Poster, 50 x 70 cm",
+        "Rate limit exceeded T-shirt for developers",
+        "404 Not Found: a novel about a lost website.",
+    ],
+)
+def test_a_title_that_sounds_like_a_servers_message_is_none(answer: str) -> None:
+    assert "text.error_message" not in found(asked("Describe the product.", answer))
 
 
 def test_what_a_sign_says_is_no_refusal_and_not_to_read_it_is_one() -> None:

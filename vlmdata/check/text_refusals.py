@@ -21,19 +21,24 @@ LEAD = r"[\s\"'“”‘’«»*_>(¡¿-]*"
 LEAD_SCREEN = r"\A[\s\pZ\x1c-\x1f\x{85}\"'“”‘’«»*_>(¡¿-]*"
 
 REFUSAL_SCREEN = (
-    r"i(?:['’]| ?(?:am|ap|ca|co|do|mu|un|wi|wo))|unab|(?:this|your|the) (?:req|prom|con|im|que|mes|res)[a-z]+ (?:may"
-    r"|app|mig|viol|was|were|ha[sv]|is (?:fl|bl|fi|re|ag)|goes)|we(?:['’]| (?:ar|ap|c|mu|do))|sorry|very s|real|so s"
+    r"i(?:['’]| ?(?:am|ap|ca|co|do|mu|un|was|wi|wo))|unab"
+    r"|(?:this|your|the) (?:req|prom|con|im|que|mes|res)[a-z]+ (?:may|app|mig|viol|was|were|ha[sv]|goes"
+    r"|is (?:fl|bl|fi|re|ag))"
+    r"|we(?:['’]| (?:ar|ap|c|mu|do))|sorry|very s|real|so s"
     r"|dee|tru|my ap|unf"
-    r"|as an? |plea|could y|can y|no (?:i|p|a)|there(?: is|['’]s) no|it (?:se|lo|ap)|the (?:im|pi|ph)[a-z]+ [cfdi]"
-    r"|(?:im|pi|ph)[a-z]+ (?:n|u|m|is)"
+    r"|as an? |plea|could y|can y|no (?:i|p|a)|there(?: i| wa|['’])s no|it (?:se|lo|ap)"
+    r"|the (?:(?:im|pi|ph)[a-z]+ (?:[cfdi]|ap|u|li|lo|se|th|yo)|att|fil|pro|up|sup)"
+    r"|(?:im|pi|ph)[a-z]+ (?:n|u|m|is|fa|c|di)|att|prov|upl|suppl"
     r"|es tu|tut m|leid|als |ich [kb]|ents|je [sn]|nous s|vrai|sinc|d.{1,2}so|en tan|malh|lo si|com[oe] |lam|desa"
     r"|no (?:pu|me)|desc|me de|sint|infe|mi [ds]|spi|in qu|purt|non [pr]|non so|het sp|helaas|ik kan|bard|prze|przy"
     r"|nies|jako |nie m|omlo|tyv|jeg |jag |bekl|des|det g|pahoi"
+    r"|nu (?:p|r|v)|din p|ca (?:m|i)|saj|nem [lt]|eln|nyelvi|mester|osprav|je mi|nemo|nev|ne (?:m|p)|bohu"
     r"|valit|en [nvp]|undsk|unnsk|je m|bohu|maal|bir (?:yap|dil)|maaf|moh|seba|saya t|xin l|ai"
 )
 REFUSAL_BEYOND = (
-    r"(?i:ursä|déso|peço|não|eu n|üzg|özür|b[iİ]r (?:yap|dil)|maal|tôi |rất|là m)|[ИиПпКкМмЯяНнВв]|मु|क्ष|मा|एक|به "
-    r"|[很非真抱对對不遗遺作身我大誠申すご恐人言画写정죄미유안인언عآألنبكم]"
+    r"(?i:ursä|déso|peço|não|eu n|üzg|özür|b[iİ]r (?:yap|dil)|maal|tôi |rất|là m|îmi|nem|žia|žao|naž)"
+    r"|[ИиПпКкМмЯяНнВвСсЗзАаΛλΣσΔδΩω]|मु|क्ष|मा|एक|به "
+    r"|[很非真抱对對不遗遺作身我大誠申すご恐人言画写无無没沒정죄미유안인언이사그عآألنبكم]"
 )
 OPENING_SCREEN = (
     r"sure|cert|(?:product|image) [dcs]|of co|abso|defi|no pro|got it|ok|alri|here(?:['’]| [ia])|below [ia]|the fol"
@@ -53,15 +58,23 @@ CLOSING_SCREEN = (
     r"|ich hoffe|espero que|no dudes|fammi sap|spero che)"
 )
 CLOSING_BEYOND = r"(?i:sitez pas|j['’]esp|avísame|fique à)|希望|如果|お役に立|도움이 되"
+BEHIND_ERROR = (
+    r"(?=\s*(?:\Z|\n|[.;!<{](?!\w)|\(?\d{3}\b|[:,–—-]?\s*(?:nginx|apache|openresty|cloudflare|upstream|server\b|error"
+    r"|http|https?:|for (?:url|model|gpt|gemini|project|org|user)|on (?:tokens|requests)|please|try|retry|you\b|your\b"
+    r"|something went|an? (?:unexpected|internal)|the (?:server|request|requested|model|service|api|upstream)\b"
+    r"|no healthy|backend|gateway|quota|connection|code\b|status\b|in organi[sz]ation|per minute|[{<])))"
+)
+"""What follows a server's words where they are a message and no poster's title: an end, or more of such words."""
 ERROR = re.compile(
     r"[\s\"'{\[]*(?:(?:api ?|http ?|server |runtime|value|timeout|internal |connection"
     r"|request )?error[\"']?[: ]+(?:code[: ]+)?\d{3}\b|error: .{0,80}"
     r"(?:token|limit|quota|timed? ?out|connection|request|api|server|model|failed)|\d{3} (?:too many requests"
     r"|internal server error|bad gateway"
     r"|service unavailable|gateway time-?out|not found|forbidden|unauthorized|bad request)"
-    r"|traceback \(most recent call last\)|rate limit (?:exceeded|reached)"
+    rf"{BEHIND_ERROR}"
+    r"|traceback \(most recent call last\)"
     r"|(?:internal server error|service unavailable|bad gateway|too many requests|gateway time-?out"
-    r"|resource_exhausted)\b|request (?:timed out|failed)"
+    rf"|rate limit (?:exceeded|reached)){BEHIND_ERROR}|resource_exhausted\b|request (?:timed out|failed)"
     r"|(?:quota|context length|maximum context length) exceeded|(?:invalid|incorrect) api key"
     r"|(?:\w+\.)*[A-Z]\w+(?:error|exception): )",
     re.IGNORECASE,
@@ -87,7 +100,11 @@ QUOTED = re.compile(r"\s*[\"“”„«][^\"“”»\n]{1,80}[\"”»](?!\w)")
 TITLE = re.compile(r"\s*(?!I\b)[^\W\d_a-z]\w")
 NEXT_WORDS = re.compile(r"(?:[ ,]+[^\W\d_][\w'’]*){1,2}")
 WORD = re.compile(r"[^\W\d_][\w'’]*")
+SPEAKER = re.compile(r"(?i)\W*as an? (?:[\w-]+ ){1,5}?[\w-]+, i\b")
+"""A generator that speaks of itself with capitals: `As an AI Language Model, I ...`."""
 OF_SELF = re.compile(r"(?i:i|i['’](?:m|d|ll|ve)|ai|an?|in|of|the|to|and|on|for|my|your)")
+AS_TITLE = re.compile(r"(?: [A-Z]\w+){0,2}: [A-Z]")
+"""What follows a generator's words in a title: a colon and a subtitle."""
 LEAST_CAPITALS, LEAST_TITLE, LEAST_BEHIND = 6, 2, 8
 """Letters in capitals that are a sign's, capitalized words that are a title's, and characters behind a quotation."""
 LAST = 240
@@ -124,6 +141,8 @@ def is_quotation(text: str, match: re.Match[str]) -> bool:
     quoted = QUOTED.match(text)
     if quoted is not None and len(text) - quoted.end() >= LEAST_BEHIND:
         return True
+    if SPEAKER.match(text, match.start()):
+        return False
     more = NEXT_WORDS.match(text, match.end())
     words = [word for word in WORD.findall(said + (more.group() if more else ""))[1:] if not OF_SELF.fullmatch(word)]
     return len(words) >= LEAST_TITLE and all(word[0].isupper() for word in words)
@@ -145,7 +164,7 @@ def error_message(text: Text) -> str | None:
 def of_itself(text: Text) -> str | None:
     """A generator that speaks of itself, where the answer does not begin so."""
     match = phrases("generator").search(text.text)
-    if match is None or refusal(text) is not None:
+    if match is None or refusal(text) is not None or AS_TITLE.match(text.text, match.end()):
         return None
     return f"holds {around(text.text, match)}: a generator speaks of itself"
 
