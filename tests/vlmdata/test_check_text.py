@@ -854,6 +854,8 @@ PROMPT = "You are a product copywriter. Write a short text about the vase in the
         (SYSTEM, "Describe it.", f"{VASE} Write in a friendly tone and never mention the price."),
         (None, f"{PROMPT}\nBrand: Nord", f"{PROMPT} {VASE}"),
         (None, f"{PROMPT} Use two sentences.", f"Write a short text about the vase in the picture. {VASE}"),
+        (None, "Describe this spice for a shop.\nBrand: Nord", "Describe this spice for a shop. It is a hot one."),
+        (None, "Describe this spice for a shop.\nBrand: Nord", "**Describe this spice for a shop**\nIt is a hot one."),
     ],
 )
 def test_an_answer_that_holds_what_the_writer_was_told_is_found(system: str | None, question: str, answer: str) -> None:
@@ -866,6 +868,8 @@ def test_an_answer_that_holds_what_the_writer_was_told_is_found(system: str | No
     ("question", "answer"),
     [
         ("How long is the warranty?", "The shop gives a warranty of thirty days on all goods."),
+        ("Describe the spice.\nTitle: Write with Pepper", "Describe your day, write with pepper: a board of slate."),
+        ("Saffron from Iran, 40 g. Describe it.", "Saffron from Iran, 40 g. It smells of honey."),
         (
             "Describe it. Brand: X. Title: Long Title Of The Product In Full",
             f"Long Title Of The Product In Full. {VASE}",

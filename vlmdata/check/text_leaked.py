@@ -16,6 +16,8 @@ from vlmdata.check_settings import CheckSettings
 SENTENCE = re.compile(r"[^.!?。！？\n]+(?:[.!?。！？]+|\n|\Z)")
 LEADING = 4
 """Sentences with which a question begins; what stands behind them is rather what it is about."""
+AT_START = 20
+"""Characters that are enough where the answer begins with them."""
 EDGES = (
     ENDS
     + "\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000"
@@ -66,6 +68,9 @@ def leaked(text: Text, least: int) -> str | None:
         for beginning in beginnings(question, least):
             if beginning in text.text:
                 return f"holds {_shown(beginning)}, with which the question begins"
+        for beginning in islice(beginnings(question, AT_START), 1):
+            if text.text.lstrip(EDGES).startswith(beginning):
+                return f"begins as the question does, with {_shown(beginning)}"
     return None
 
 
@@ -131,7 +136,7 @@ def _of_systems(columns: Columns, least: int) -> Mask:
 def _of_questions(columns: Columns, least: int) -> Mask:
     """Answers to questions, by the first characters of a sentence near the question's beginning."""
     asked, answer = question_places(columns)
-    long = (columns.sizes[asked] >= least) & (columns.sizes[answer] >= least)
+    long = (columns.sizes[asked] >= AT_START) & (columns.sizes[answer] >= AT_START)
     asked, answer = asked[long], answer[long]
     questions, answers = columns.texts.take(asked).to_pylist(), columns.texts.take(answer).to_pylist()
     holds = [_may_begin(question, said, least) for question, said in zip(questions, answers, strict=True)]
@@ -143,7 +148,7 @@ def _of_questions(columns: Columns, least: int) -> Mask:
 def _may_begin(question: str, answer: str, least: int) -> bool:
     """Whether an answer holds the first characters of the question's first or second sentence."""
     begun = question.lstrip(EDGES)
-    if begun[:least] in answer:
+    if begun[:least] in answer or answer.lstrip(EDGES).startswith(begun[:AT_START]):
         return True
     match = NEXT.search(begun)
     return match is not None and begun[match.end() : match.end() + least] in answer
