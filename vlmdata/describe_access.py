@@ -19,9 +19,9 @@ from vlmdata.description.provider import (
     open_provider,
 )
 from vlmdata.errors import ConfigError
+from vlmdata.hub.offline import OFFLINE, is_offline
 
 ENDPOINT = "VLMDATA_DESCRIBE_ENDPOINT"
-OFFLINE = "VLMDATA_OFFLINE"
 KEY_VARIABLE = "VLMDATA_DESCRIBE_KEY_VARIABLE"
 NO_KEY = Secret("none")
 """What servers of one's own are given, which ask for a key and look at none."""
@@ -77,11 +77,6 @@ def refuse_offline(environ: Mapping[str, str]) -> None:
     """Raise ConfigError where the environment forbids the network. What forbids the Hub alone does not."""
     if is_offline(environ):
         raise ConfigError(f"{OFFLINE} is set, so that nobody may be asked; take it away for vlmdata describe")
-
-
-def is_offline(environ: Mapping[str, str]) -> bool:
-    """Whether the environment forbids the network."""
-    return environ.get(OFFLINE, "").upper() in {"1", "ON", "YES", "TRUE"}
 
 
 class LazyProvider:

@@ -36,6 +36,9 @@ from vlmdata.recipe import Recipe
 from vlmdata.source import open_source
 from vlmdata.templates import TemplateError
 
+COMPANY_SECONDS = 0.005
+"""What an answer may wait for others that the disk is to have with it; few of those of a batch come at once."""
+
 
 class DescribeStoppedError(VlmError):
     """A run that stopped before every row had its answer: the provider refuses the key, or nothing answers."""
@@ -198,7 +201,7 @@ class _Run:
             tariff=Tariff(self.config.prices, batch=self.config.batch),
             clock=clock,
             halt=Halt(clock),
-            journal=GroupCommit(self.journal),
+            journal=GroupCommit(self.journal, company=0.0 if self.config.batch else COMPANY_SECONDS),
             form_problem=judge.form_problem,
         )
         seen = RowsSeen(self.desk.work)

@@ -10,6 +10,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from vlmdata.hub.offline import offline_heeded
+
 OK, FINDINGS, USAGE, OUR_BUG, INTERRUPTED = 0, 1, 2, 3, 130
 SHOWN_PROBLEMS = 50
 
@@ -69,7 +71,8 @@ def shown_path(path: Path) -> str:
 def exit_code_of(command: Callable[[], Any], *, name: str) -> int:
     """Run a typer application and say what went wrong; the exit code is documented in the README."""
     try:
-        return _exit_code_of(command, name)
+        with offline_heeded():
+            return _exit_code_of(command, name)
     except KeyboardInterrupt:
         warn(f"{name}: interrupted; nothing half-made is in the output's place")
         return INTERRUPTED

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from vlmdata.errors import MissingPackageError
+from vlmdata.hub.offline import forbidding, is_offline, offline_heeded
 from vlmtrain.config import ModelConfig
 from vlmtrain.errors import ModelError
 from vlmtrain.run_problems import is_commit
@@ -21,7 +23,8 @@ def commit_of(model: ModelConfig) -> str | None:
 
     if model.is_local:
         return None
-    found = resolve_revision(model.base, model.revision)
+    with offline_heeded():
+        found = resolve_revision(model.base, model.revision)
     commit = getattr(found, "resolved", found)
     return commit if is_commit(commit) else None
 
@@ -35,7 +38,8 @@ def origin_of(model: ModelConfig) -> dict[str, Any]:
 def explained(model: ModelConfig) -> Iterator[None]:
     """What the Hub and the loaders raise, as a ModelError that says what to do."""
     try:
-        yield
+        with offline_heeded():
+            yield
     except OSError as error:
         raise ModelError(_reason(model, error)) from error
     except ImportError as error:
@@ -61,8 +65,8 @@ def _reason(model: ModelConfig, error: OSError) -> str:
         return f"{model.base}: there is no revision {model.revision!r}; see {page}/commits/main"
     if any(isinstance(cause, errors.RepositoryNotFoundError) for cause in causes):
         return f"{model.base}: no such model on the Hub, or it is private: see {page}, or set HF_TOKEN"
-    if is_offline_mode():
-        return f"{model.base}: not on this machine, and HF_HUB_OFFLINE forbids the download; unset it"
+    if is_offline_mode() or is_offline(os.environ):
+        return f"{model.base}: not on this machine, and {forbidding()} forbids the download; unset it"
     if any(isinstance(cause, errors.LocalEntryNotFoundError | ConnectionError) for cause in causes):
         return f"{model.base}: not on this machine, and the Hub can't be reached: {causes[-1]}"
     return f"{model.base}: can't be loaded: {error}"

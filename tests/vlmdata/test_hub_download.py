@@ -82,9 +82,10 @@ def test_a_newer_commit_is_read_unless_the_older_one_is_named(
 
 
 @pytest.mark.usefixtures("commit")
-def test_offline_a_dataset_that_is_not_on_this_machine_is_said_so(hub: Hub, tmp_path: Path) -> None:
+@pytest.mark.parametrize("variable", ["HF_HUB_OFFLINE", "VLMDATA_OFFLINE"])
+def test_offline_a_dataset_that_is_not_on_this_machine_is_said_so(variable: str, hub: Hub, tmp_path: Path) -> None:
     hub.asked.clear()
-    done = built(tmp_path, hub_environment(hub, tmp_path / "home", HF_HUB_OFFLINE="1"))
+    done = built(tmp_path, hub_environment(hub, tmp_path / "home", **{variable: "1"}))
     assert done.returncode == 2
-    assert "me/mugs: not on this machine, and HF_HUB_OFFLINE forbids the download; unset it" in done.stderr
+    assert f"me/mugs: not on this machine, and {variable} forbids the download; unset it" in done.stderr
     assert hub.asked == []

@@ -444,6 +444,17 @@ def test_offline_nothing_is_asked(built: Path, hub: Hub, monkeypatch: pytest.Mon
     assert hub.asked == []
 
 
+def test_the_variable_that_forbids_the_network_forbids_a_push(
+    built: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setenv("VLMDATA_OFFLINE", "1")
+    with pytest.raises(HubError, match="VLMDATA_OFFLINE forbids to reach the Hub: unset it, or look at the plan with"):
+        vlmdata.push(built, "me/mugs")
+    assert (hub.asked, constants.HF_HUB_OFFLINE) == ([], False)
+
+
 @pytest.mark.usefixtures("hub")
 def test_a_hub_that_can_not_be_reached_is_said_so(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from huggingface_hub import constants

@@ -297,9 +297,13 @@ def test_a_base_of_the_hub_is_recorded_by_commit_and_trained_on_from_the_cache_a
 
 
 @pytest.mark.long
-def test_offline_a_base_that_is_not_on_this_machine_is_said_so(run: Path, hub: Hub, tmp_path: Path) -> None:
+@pytest.mark.parametrize("variable", ["HF_HUB_OFFLINE", "VLMDATA_OFFLINE"])
+def test_offline_a_base_that_is_not_on_this_machine_is_said_so(
+    variable: str, run: Path, hub: Hub, tmp_path: Path
+) -> None:
     file = prepared(run, hub)
-    done = vlmtrain_in(hub_environment(hub, tmp_path / "home", HF_HUB_OFFLINE="1"), "sft", str(file))
-    assert done.returncode == 2
-    assert "owner/base: not on this machine, and HF_HUB_OFFLINE forbids the download; unset it" in done.stderr
+    for command in ("preflight", "sft"):
+        done = vlmtrain_in(hub_environment(hub, tmp_path / "home", **{variable: "1"}), command, str(file))
+        assert done.returncode == 2
+        assert f"owner/base: not on this machine, and {variable} forbids the download; unset it" in done.stderr
     assert hub.asked == []

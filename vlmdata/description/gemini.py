@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from vlmdata.description.gemini_batch import Batch
 from vlmdata.description.gemini_messages import contents_of, generation_of, reply_of, safety_of
+from vlmdata.description.gemini_pictures import Pictures
 from vlmdata.description.provider import IDLE_CONNECTIONS, Ask, Fault, JobState, ProviderSettings, Reply, Secret
 from vlmdata.description.refusal import google_refusal, key_of, unreachable
 from vlmdata.errors import MissingPackageError
@@ -42,7 +43,8 @@ class Gemini:
     def __init__(self, settings: ProviderSettings) -> None:
         self._settings = settings
         self._safety = safety_of(settings.safety)
-        self._http = _http_client()
+        self._pictures = Pictures()
+        self._http = _http_client(self._pictures)
         self._client = _client(settings, self._http)
         self._batch = Batch(client=self._client, settings=settings, safety=self._safety)
         self._expected = _expected_errors()
@@ -53,6 +55,10 @@ class Gemini:
         return reply_of(await self._guarded(self._asked(ask)), self._settings.model)
 
     async def _asked(self, ask: Ask) -> Any:
+        with self._pictures.standing_in(ask) as marked:
+            return await self._sent(marked)
+
+    async def _sent(self, ask: Ask) -> Any:
         turns: Any = [_kinds().content(turn) for turn in contents_of(ask)]
         # The SDK's own time-out is for each read, and an answer can come in many.
         async with asyncio.timeout(self._settings.timeout):
@@ -166,13 +172,13 @@ def _client(settings: ProviderSettings, http: httpx2.AsyncClient) -> genai.Clien
     )
 
 
-def _http_client() -> httpx2.AsyncClient:
+def _http_client(pictures: Pictures) -> httpx2.AsyncClient:
     """The client that the SDK sends with. Left to itself it would take the key along wherever a redirect leads."""
     import httpx2
 
     return httpx2.AsyncClient(
         follow_redirects=True,
-        event_hooks={"request": [_stay], "response": [_keep_status]},
+        event_hooks={"request": [_stay, pictures.put_in], "response": [_keep_status]},
         limits=httpx2.Limits(max_connections=None, max_keepalive_connections=IDLE_CONNECTIONS),
         timeout=None,
     )

@@ -278,10 +278,13 @@ def _begun(path: Path, file: BinaryIO) -> Journal:
 class GroupCommit:
     """Appends to a journal for many tasks at once: what comes while the disk is busy goes in the next group.
 
-    Nobody waits for company: an answer that is not on the disk yet is lost with a kill, though it was paid for.
+    `company` is for how many seconds one waits for others: with every answer on its own, the thread that writes takes
+    more of the interpreter's time than the disk does. An answer that is not on the disk yet is lost with a kill, though
+    it was paid for, as is one that is still on its way; so it is as short as a good disk takes.
     """
 
     journal: Journal
+    company: float = 0.0
     _waiting: list[tuple[Line, asyncio.Future[None]]] = field(default_factory=list)
     _writing: asyncio.Task[None] | None = None
 
@@ -300,6 +303,8 @@ class GroupCommit:
 
     async def _write(self) -> None:
         while self._waiting:
+            if self.company:
+                await asyncio.sleep(self.company)
             group, self._waiting = self._waiting, []
             try:
                 await asyncio.to_thread(self.journal.write, [entry for entry, _ in group])

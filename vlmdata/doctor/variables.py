@@ -8,7 +8,7 @@ from pathlib import Path
 from vlmdata.doctor.findings import Finding
 
 OFFLINE: Mapping[str, str] = {
-    "VLMDATA_OFFLINE": "nothing is downloaded, and nobody is asked",
+    "VLMDATA_OFFLINE": "nothing is downloaded or pushed, and nobody is asked",
     "HF_HUB_OFFLINE": "nothing is downloaded from the Hugging Face Hub",
 }
 ADDRESSES: Mapping[str, str] = {

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from vlmdata.errors import VlmError
+from vlmdata.hub.offline import forbidding, is_offline
 
 TOKENS = "https://huggingface.co/settings/tokens"
 FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
@@ -22,8 +24,8 @@ def refuse_without_access() -> None:
     """Raise HubError where the Hub is not to be asked, or no token is at hand. Asks no network."""
     from huggingface_hub import constants, get_token
 
-    if constants.is_offline_mode():
-        raise HubError("HF_HUB_OFFLINE forbids to reach the Hub: unset it, or look at the plan with --dry-run")
+    if constants.is_offline_mode() or is_offline(os.environ):
+        raise HubError(f"{forbidding()} forbids to reach the Hub: unset it, or look at the plan with --dry-run")
     if get_token() is None:
         raise HubError(f"there is no token: set HF_TOKEN to one that may write ({TOKENS}), or run `hf auth login`")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from vlmdata.errors import SourceError
+from vlmdata.hub.offline import forbidding, offline_heeded
 
 CONVERTED = "refs/convert/parquet"
 
@@ -39,8 +40,8 @@ def resolved_revision(name: str, revision: str | None) -> str | None:
     from huggingface_hub import HfApi, constants
     from huggingface_hub.errors import RevisionResolutionError
 
-    offline = constants.is_offline_mode()
-    with explained(name, revision):
+    with offline_heeded(), explained(name, revision):
+        offline = constants.is_offline_mode()
         try:
             found = HfApi().resolve_revision(name, repo_type="dataset", revision=revision, local_files_only=offline)
         except RevisionResolutionError as error:
@@ -55,7 +56,7 @@ def loaded(place: str | Path, wanted: Wanted, *, name: str) -> Any:
     import datasets
 
     datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False
-    with explained(name, wanted.revision), _bars_on_terminals_alone(datasets):
+    with offline_heeded(), explained(name, wanted.revision), _bars_on_terminals_alone(datasets):
         if isinstance(place, Path) and _is_saved(place):
             return datasets.load_from_disk(str(place))
         split = None if isinstance(place, Path) else wanted.split
@@ -100,7 +101,7 @@ def explained(name: str, revision: str | None) -> Iterator[None]:
         raise SourceError(f"{name}: {_not_found(error, name, revision)}") from None
     except (HTTPError, ConnectionError, TimeoutError) as error:
         if constants.is_offline_mode():
-            message = "not on this machine, and HF_HUB_OFFLINE forbids the download; unset it"
+            message = f"not on this machine, and {forbidding()} forbids the download; unset it"
             raise SourceError(f"{name}: {message}") from None
         raise SourceError(f"{name}: {_unreachable(error)}") from None
     except (DatasetsError, ValueError, RuntimeError, OSError) as error:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from vlmdata.describe_access import NO_KEY, OFFLINE, is_offline, refuse_no_address
+from vlmdata.describe_access import NO_KEY, refuse_no_address
 from vlmdata.description.provider import KEY_VARIABLES, Secret
 from vlmdata.errors import ConfigError, MissingPackageError
+from vlmdata.hub.offline import OFFLINE, is_offline
 from vlmtrain.judge.settings import JudgeConfig
 
 KEY_VARIABLE = "VLMTRAIN_JUDGE_KEY"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import socket
+from base64 import b64decode, b64encode
 from dataclasses import replace
 
+import httpx2
 import pytest
 
 from tests.vlmdata.description.asking import ASK, FULL, SCHEMA, SETTINGS, fault, replies, reply, settings_for
@@ -15,6 +18,7 @@ from tests.vlmdata.description.servers.model_server import KEY
 from tests.vlmdata.description.servers.script import Act, Script, burst
 from vlmdata.description.gemini import open_provider
 from vlmdata.description.gemini_messages import reply_of
+from vlmdata.description.gemini_pictures import Pictures
 from vlmdata.description.provider import Fault, Secret, Usage
 from vlmdata.errors import ConfigError
 
@@ -194,3 +198,26 @@ def test_only_an_answer_that_is_known_to_be_whole_counts_as_one(candidate: objec
     assert found.finish == finish
     assert "Thought." not in found.text
     assert found.usage.thinking_tokens == 7
+
+
+def test_a_picture_goes_past_the_sdk_and_leaves_nothing_behind() -> None:
+    """What the prompt says forges no picture, not even a mark that stands for another request's."""
+    pictures = Pictures()
+    other = replace(FULL, pictures=(replace(FULL.pictures[0], data=b"another's"),))
+
+    async def sent() -> bytes:
+        with pictures.standing_in(other) as theirs, pictures.standing_in(FULL) as marked:
+            assert not {each.data for each in marked.pictures} & {each.data for each in theirs.pictures}
+            marks = [b64encode(each.data, b"-_").decode() for each in marked.pictures]
+            request = httpx2.Request("POST", "http://localhost/", json=[*marks, "x" * len(marks[0]), f"say {marks[0]}"])
+            await pictures.put_in(request)
+            body = b"".join([part async for part in request.stream])  # type: ignore[union-attr]
+            assert request.headers["Content-Length"] == str(len(body))
+            assert json.loads(body)[-2:] == ["x" * len(marks[0]), f"say {marks[0]}"]
+            return body
+
+    found = json.loads(asyncio.run(sent()))
+    assert [b64decode(text) for text in found[:-2]] == [picture.data for picture in FULL.pictures]
+    with pictures.standing_in(FULL), pytest.raises(RuntimeError), pictures.standing_in(other):
+        raise RuntimeError
+    assert pictures == Pictures()
