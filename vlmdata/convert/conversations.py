@@ -14,6 +14,7 @@ from vlmdata.convert.formats import BUILT_IN, reader_of
 from vlmdata.convert.formats.detecting import candidates
 from vlmdata.convert.formats.draft import Draft, Fault, counted, is_empty
 from vlmdata.convert.formats.messages import in_our_words
+from vlmdata.convert.formats.own_record import Beside, beside
 from vlmdata.convert.formats.unsupported import kind_of_key
 from vlmdata.protocols import Tools
 from vlmdata.recipe import Recipe
@@ -65,13 +66,13 @@ class ConversationsConverter:
             yield Skip(origin=raw.origin, reason=f"where: {self.recipe.source.where}")
             return
         draft = self._draft(raw)
-        self._read(draft, raw)
+        own = self._read(draft, raw)
         if draft.faults:
             yield self._rejection(raw, draft.faults, self._named(raw, draft) or "")
             return
         for change in draft.changes:
             self.tools.changed(change)
-        yield self._conversation(raw, draft)
+        yield self._conversation(raw, draft, own)
 
     def _wanted(self, raw: RawRecord) -> bool:
         where = self.recipe.source.where
@@ -97,22 +98,24 @@ class ConversationsConverter:
                 draft.left_out(own, present[own])
         return draft
 
-    def _read(self, draft: Draft, raw: RawRecord) -> None:
-        """Read the row in its format, and say everything that is wrong with it."""
+    def _read(self, draft: Draft, raw: RawRecord) -> Beside:
+        """Read the row in its format, and say everything that is wrong with it. What stands beside the conversation."""
         name = self._format(draft)
         if not name:
             keys = ", ".join(map(repr, list(draft.row)[:12])) or "none"
             formats = ", ".join(BUILT_IN)
             hint = f"name the format (--from): {formats}; or say with source.map what its keys are called here"
             draft.fault("unsupported.format", "", f"the row is in no format that is known; its keys are {keys}", hint)
-            return
+            return Beside()
         reader_of(name)(draft)
+        own = beside(draft) if name == "trl" else Beside()
         self._settle_unread(draft, raw)
         self._judge_number_of_images(draft)
         if any(fault.rule == "unsupported.preference" for fault in draft.faults):
             draft.faults = [fault for fault in draft.faults if fault.rule not in ("messages.none", "messages.images")]
         if not draft.faults and self._named(raw, draft) == "":
             draft.fault("id.empty", self.recipe.id or "id", "the id is empty", "give the row an id")
+        return own
 
     def _format(self, draft: Draft) -> str:
         """The format of a row: the recipe's, else the likeliest; none where it is like none of them.
@@ -172,7 +175,7 @@ class ConversationsConverter:
             elif as_text(value_at(values, name)) is None:
                 draft.fault("row.value", name, "the value holds bytes, text was expected", "name another key")
 
-    def _conversation(self, raw: RawRecord, draft: Draft) -> Conversation:
+    def _conversation(self, raw: RawRecord, draft: Draft, own: Beside) -> Conversation:
         recipe, values = self.recipe, named_values(raw)
         row_id = self._named(raw, draft) or row_hash(raw.values)
         tags = {key: as_text(value_at(values, key)) for key in recipe.tags}
@@ -182,9 +185,10 @@ class ConversationsConverter:
             messages=draft.messages(),
             images=draft.images(),
             origin=raw.origin,
-            group=(as_text(value_at(values, recipe.group)) if recipe.group is not None else None) or row_id,
-            tags={key: value for key, value in tags.items() if value},
-            fields={key: value for key, value in fields.items() if value},
+            group=(as_text(value_at(values, recipe.group)) if recipe.group is not None else own.group) or row_id,
+            tags={**own.tags, **{key: value for key, value in tags.items() if value}},
+            fields={**own.fields, **{key: value for key, value in fields.items() if value}},
+            provenance=own.provenance,
         )
 
     def _named(self, raw: RawRecord, draft: Draft) -> str | None:

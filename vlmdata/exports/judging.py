@@ -27,7 +27,7 @@ LOSSES: Mapping[str, str] = {
     "text_parts": "where one text ends and the next begins, and texts of nothing but white space",
     "image_positions": "where images stand between the texts: {reader} shows them first",
     "newlines": "a newline next to an image marker, which an import takes for the marker's own",
-    "several_images": "{reader} reads one image a row; newer versions read the list",
+    "several_images": "{reader}'s own loader stops at a row of several images; LLaVA-NeXT's reads the list",
     "earlier_answers": "that answers before the last are learned too: here they are part of the prompt",
     "system_in_question": "that a text was the system's: it stands before the question",
     "options_in_question": "the lines that show options: they stand in columns, from which {reader} shows them",

@@ -38,7 +38,7 @@ SOURCES: Mapping[str, dict[str, Any]] = {
 }
 """How each export is imported again."""
 
-KEEPS_NAMES = frozenset(SOURCES) - {"openai", "gemini", "parquet"}
+KEEPS_NAMES = frozenset(SOURCES) - {"openai", "gemini"}
 """Formats from which an import brings back groups, tags and fields."""
 
 KEEPS_IDS = frozenset(SOURCES) - {"openai", "gemini"}
@@ -113,6 +113,25 @@ def test_what_is_exported_and_imported_is_what_it_was(
                 pairs(row["tags"]),
                 pairs(row["fields"]),
             )
+
+
+def test_a_parquet_of_ours_is_imported_with_all_that_stands_beside_the_conversations(tmp_path: Path) -> None:
+    origin = {"description": "gemini", "model": "gemini-x", "prompt_sha256": "0" * 64}
+    turns = [turn("user", None, "What is it?"), turn("assistant", "A blue mug of stoneware for tea and coffee.")]
+    rows = [
+        record(
+            "a", *turns, images=["mug.png"], group="g", tags={"kind": "mug"}, fields={"brand": "X"}, provenance=origin
+        ),
+        record("b", *turns, images=["mug.png"], group="g"),
+    ]
+    path = write_dataset(tmp_path / "dataset", train=rows)
+    assert not vlmdata.export(path, "parquet", tmp_path / "out").losses
+    file = tmp_path / "out" / SOURCES["parquet"]["path"]
+    report = vlmdata.import_dataset(file, tmp_path / "back").report
+    back = rows_in(tmp_path / "back")
+    for name in ("id", "messages", "group", "tags", "fields", "provenance"):
+        assert [row[name] for row in back] == [row[name] for row in rows], name
+    assert report["changes"] == []
 
 
 @pytest.mark.parametrize("name", sorted(set(SOURCES) - {"llava"}))
