@@ -37,6 +37,12 @@ REASONS = {
     "answers": "answers to the dataset's rows",
     "tensorboard": "the curve of the training",
 }
+OF_ROWS = ("rows", "agreement")
+"""What a manifest tells of rows."""
+
+ROW_LISTS = frozenset({"left_out", "shrunk", "differing"})
+"""Lists there that name rows one by one."""
+
 OWNED = ("adapter_model*.safetensors", "model*.safetensors", "model.safetensors.index.json")
 
 
@@ -64,7 +70,7 @@ def model_plan(path: Path, names: Names, include: Collection[str] = ()) -> Plan:
     going = [
         *_weights(made, facts),
         of_bytes(CARD_FILE, model_card(facts).encode(), "the card: base, licence, scores"),
-        of_bytes(made.manifest, _bytes(_told(made, facts)), "how it was made, without our paths"),
+        of_bytes(made.manifest, _bytes(_told(made, facts, rows="results" in include)), _how(include)),
         *_extra(made, include),
     ]
     here = {each.content.relative_to(made.folder).as_posix() for each in going if isinstance(each.content, Path)}
@@ -79,12 +85,30 @@ def model_plan(path: Path, names: Names, include: Collection[str] = ()) -> Plan:
     )
 
 
-def _told(made: Made, facts: Facts) -> dict[str, Any]:
-    """train.json or merge.json, with the base called as on the Hub, or by its folder's name."""
+def _how(include: Collection[str]) -> str:
+    return f"how it was made, without our paths{'' if 'results' in include else ', and without ids of rows'}"
+
+
+def _told(made: Made, facts: Facts, *, rows: bool) -> dict[str, Any]:
+    """train.json or merge.json, with the base called as on the Hub, or by its folder's name.
+
+    Which rows were left out, shrunk or answered otherwise is told only where `rows` of the dataset may be.
+    """
     told: dict[str, Any] = without_places(read_json(made.folder / made.manifest))
+    told = told if rows else {name: _counted(value) if name in OF_ROWS else value for name, value in told.items()}
     base = facts.base or without_place(facts.config.model.base)
     told["run" if made.kind == "merged" else "config"]["model"]["base"] = base
     return told | ({"base": base} if "base" in told else {})
+
+
+def _counted(value: Any) -> Any:
+    """A manifest's part with how many rows there are in the place of which."""
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        name: len(each) if name in ROW_LISTS and isinstance(each, list) else _counted(each)
+        for name, each in value.items()
+    }
 
 
 def _weights(made: Made, facts: Facts) -> Iterator[Going]:

@@ -166,6 +166,31 @@ def test_a_merged_model_whose_run_is_elsewhere_has_a_card_all_the_same(run: Path
     assert b"| steps |" not in card
 
 
+def told_of(path: Path, *include: str) -> dict[str, Any]:
+    """The manifest of what would be pushed."""
+    plan = vlmtrain.push(path, "me/mugs", include=include, dry_run=True).plan
+    (told,) = [each.content for each in plan.going if each.path in {"train.json", "merge.json"}]
+    assert isinstance(told, bytes)
+    found: dict[str, Any] = json.loads(told)
+    return found
+
+
+def test_which_rows_were_left_out_or_answered_otherwise_is_told_only_where_results_are_named(run: Path) -> None:
+    for path, change in (
+        (run / "train.json", {"rows": {"train": {"rows": 4, "used": 3, "left_out": [{"id": "row-7"}], "shrunk": []}}}),
+        (run.parent / "merged" / "merge.json", {"agreement": {"rows": 2, "equal": 1, "differing": ["row-7"]}}),
+    ):
+        path.write_text(json.dumps(json.loads(path.read_text()) | change))
+        told = told_of(path.parent)
+        assert "row-7" not in json.dumps(told)
+        (name,) = change
+        assert told[name] in (
+            {"train": {"rows": 4, "used": 3, "left_out": 1, "shrunk": 0}},
+            {"rows": 2, "equal": 1, "differing": 1},
+        )
+        assert told_of(path.parent, "results")[name] == change[name]
+
+
 def test_a_dry_run_tells_what_goes_and_stays_and_that_the_base_has_no_name(
     run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
