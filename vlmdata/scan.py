@@ -194,7 +194,7 @@ class Scan:
 
     def _result(self, started: Started, judged: Judged) -> BlockResult:
         batch, places, problems = _batch(list(_conversations(started, judged)))
-        written = _written(started)
+        written = _written(started) if self.describe is not None else {}
         for check in self.checks:
             for place, problem in _checked(check, batch, places):
                 if problem.field.startswith(written.get(place, "-")):
@@ -231,7 +231,7 @@ def _conversations(started: Started, judged: Judged) -> Iterator[dict[str, Any]]
 
 
 def _written(started: Started) -> dict[int, str]:
-    """The conversations whose text was written for the row, by their places, and the field of their answer."""
+    """The conversations whose text this recipe had written, by their places, and the field of their answer."""
     made = (conversation for row in started.rows for conversation in row.conversations)
     return {place: f"messages[{len(each.messages) - 1}]" for place, each in enumerate(made) if each.provenance}
 

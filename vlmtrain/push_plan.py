@@ -40,8 +40,8 @@ REASONS = {
 OF_ROWS = ("rows", "agreement")
 """What a manifest tells of rows."""
 
-ROW_LISTS = frozenset({"left_out", "shrunk", "differing"})
-"""Lists there that name rows one by one."""
+NAMES_OF_ROWS = frozenset({"id", "number"})
+"""What tells there which row is meant."""
 
 OWNED = ("adapter_model*.safetensors", "model*.safetensors", "model.safetensors.index.json")
 
@@ -95,20 +95,18 @@ def _told(made: Made, facts: Facts, *, rows: bool) -> dict[str, Any]:
     Which rows were left out, shrunk or answered otherwise is told only where `rows` of the dataset may be.
     """
     told: dict[str, Any] = without_places(read_json(made.folder / made.manifest))
-    told = told if rows else {name: _counted(value) if name in OF_ROWS else value for name, value in told.items()}
+    told = told if rows else {name: _nameless(value) if name in OF_ROWS else value for name, value in told.items()}
     base = facts.base or without_place(facts.config.model.base)
     told["run" if made.kind == "merged" else "config"]["model"]["base"] = base
     return told | ({"base": base} if "base" in told else {})
 
 
-def _counted(value: Any) -> Any:
-    """A manifest's part with how many rows there are in the place of which."""
-    if not isinstance(value, Mapping):
-        return value
-    return {
-        name: len(each) if name in ROW_LISTS and isinstance(each, list) else _counted(each)
-        for name, each in value.items()
-    }
+def _nameless(value: Any) -> Any:
+    """A manifest's part without what tells which rows are meant: why each was left out stays, in a list of the same
+    length; of lists of nothing but ids none is left."""
+    if isinstance(value, Mapping):
+        return {name: _nameless(each) for name, each in value.items() if name not in NAMES_OF_ROWS}
+    return [_nameless(each) for each in value if not isinstance(each, str)] if isinstance(value, list) else value
 
 
 def _weights(made: Made, facts: Facts) -> Iterator[Going]:

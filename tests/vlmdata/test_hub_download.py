@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.hub_fixtures import hub_environment
 from tests.hub_server import TOKEN, Hub
 from tests.vlmdata.shop import Shop, product
 from vlmdata.contract import validator
+from vlmdata.errors import SourceError
 
 # huggingface_hub's own call of httpx2
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")
@@ -89,3 +91,21 @@ def test_offline_a_dataset_that_is_not_on_this_machine_is_said_so(variable: str,
     assert done.returncode == 2
     assert f"me/mugs: not on this machine, and {variable} forbids the download; unset it" in done.stderr
     assert hub.asked == []
+
+
+@pytest.mark.usefixtures("commit")
+def test_from_python_too_the_network_is_forbidden_for_that_time_only(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    hub.asked.clear()
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.setenv("VLMDATA_OFFLINE", "1")
+    (tmp_path / "recipe.yaml").write_text(
+        yaml.safe_dump({"source": {"type": "hub", "dataset": "me/mugs", "format": "trl"}})
+    )
+    with pytest.raises(SourceError, match="me/mugs: not on this machine, and VLMDATA_OFFLINE forbids the download"):
+        vlmdata.build(vlmdata.load_recipe(tmp_path / "recipe.yaml"), tmp_path / "out")
+    assert hub.asked == []
+    assert (constants.HF_HUB_OFFLINE, "HF_HUB_OFFLINE" in os.environ) == (False, False)

@@ -176,19 +176,22 @@ def told_of(path: Path, *include: str) -> dict[str, Any]:
 
 
 def test_which_rows_were_left_out_or_answered_otherwise_is_told_only_where_results_are_named(run: Path) -> None:
-    for path, change in (
-        (run / "train.json", {"rows": {"train": {"rows": 4, "used": 3, "left_out": [{"id": "row-7"}], "shrunk": []}}}),
-        (run.parent / "merged" / "merge.json", {"agreement": {"rows": 2, "equal": 1, "differing": ["row-7"]}}),
+    gone = {"id": "row-7", "number": 7, "rule": "budget.max_length", "tokens": 900}
+    rows = {"train": {"rows": 4, "used": 3, "left_out": [gone], "shrunk": []}}
+    agreement = {"rows": 2, "equal": 1, "differing": ["row-7"]}
+    for path, said, told in (
+        (
+            run / "train.json",
+            {"rows": rows},
+            {"train": {**rows["train"], "left_out": [{"rule": "budget.max_length", "tokens": 900}]}},
+        ),
+        (run.parent / "merged" / "merge.json", {"agreement": agreement}, {**agreement, "differing": []}),
     ):
-        path.write_text(json.dumps(json.loads(path.read_text()) | change))
-        told = told_of(path.parent)
-        assert "row-7" not in json.dumps(told)
-        (name,) = change
-        assert told[name] in (
-            {"train": {"rows": 4, "used": 3, "left_out": 1, "shrunk": 0}},
-            {"rows": 2, "equal": 1, "differing": 1},
-        )
-        assert told_of(path.parent, "results")[name] == change[name]
+        path.write_text(json.dumps(json.loads(path.read_text()) | said))
+        (name,) = said
+        assert told_of(path.parent)[name] == told
+        assert "row-7" not in json.dumps(told_of(path.parent))
+        assert told_of(path.parent, "results")[name] == said[name]
 
 
 def test_a_dry_run_tells_what_goes_and_stays_and_that_the_base_has_no_name(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from vlmdata.description.gemini_batch import Batch
 from vlmdata.description.gemini_messages import contents_of, generation_of, reply_of, safety_of
-from vlmdata.description.gemini_pictures import Pictures
+from vlmdata.description.gemini_pictures import put_in, standing_in
 from vlmdata.description.provider import IDLE_CONNECTIONS, Ask, Fault, JobState, ProviderSettings, Reply, Secret
 from vlmdata.description.refusal import google_refusal, key_of, unreachable
 from vlmdata.errors import MissingPackageError
@@ -43,8 +43,7 @@ class Gemini:
     def __init__(self, settings: ProviderSettings) -> None:
         self._settings = settings
         self._safety = safety_of(settings.safety)
-        self._pictures = Pictures()
-        self._http = _http_client(self._pictures)
+        self._http = _http_client()
         self._client = _client(settings, self._http)
         self._batch = Batch(client=self._client, settings=settings, safety=self._safety)
         self._expected = _expected_errors()
@@ -55,17 +54,17 @@ class Gemini:
         return reply_of(await self._guarded(self._asked(ask)), self._settings.model)
 
     async def _asked(self, ask: Ask) -> Any:
-        with self._pictures.standing_in(ask) as marked:
-            return await self._sent(marked)
+        with standing_in(contents_of(ask)) as marked:
+            turns: Any = [_kinds().content(turn) for turn in marked]
+            answer = await self._sent(turns, self._config_of(ask))
+        return json.loads((answer.sdk_http_response and answer.sdk_http_response.body) or "null")
 
-    async def _sent(self, ask: Ask) -> Any:
-        turns: Any = [_kinds().content(turn) for turn in contents_of(ask)]
+    async def _sent(self, turns: Any, config: types.GenerateContentConfig) -> types.GenerateContentResponse:
         # The SDK's own time-out is for each read, and an answer can come in many.
         async with asyncio.timeout(self._settings.timeout):
-            answer = await self._client.aio.models.generate_content(
-                model=self._settings.model, contents=turns, config=self._config_of(ask)
+            return await self._client.aio.models.generate_content(
+                model=self._settings.model, contents=turns, config=config
             )
-        return json.loads((answer.sdk_http_response and answer.sdk_http_response.body) or "null")
 
     def _config_of(self, ask: Ask) -> types.GenerateContentConfig:
         """How to answer. Most asks of a run want the same; the SDK copies it before it changes anything."""
@@ -172,13 +171,13 @@ def _client(settings: ProviderSettings, http: httpx2.AsyncClient) -> genai.Clien
     )
 
 
-def _http_client(pictures: Pictures) -> httpx2.AsyncClient:
+def _http_client() -> httpx2.AsyncClient:
     """The client that the SDK sends with. Left to itself it would take the key along wherever a redirect leads."""
     import httpx2
 
     return httpx2.AsyncClient(
         follow_redirects=True,
-        event_hooks={"request": [_stay, pictures.put_in], "response": [_keep_status]},
+        event_hooks={"request": [_stay, put_in], "response": [_keep_status]},
         limits=httpx2.Limits(max_connections=None, max_keepalive_connections=IDLE_CONNECTIONS),
         timeout=None,
     )

@@ -10,12 +10,10 @@ from __future__ import annotations
 import re
 import secrets
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
-
-from vlmdata.description.provider import Ask, Picture
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import httpx2
@@ -25,32 +23,44 @@ MARK_BYTES = 24
 
 MARK = re.compile(rb'(?<=")[A-Za-z0-9_-]{%d}(?=")' % (MARK_BYTES // 3 * 4))
 
+WAITING: ContextVar[dict[bytes, bytes] | None] = ContextVar("WAITING", default=None)
+"""The pictures of the request that this task sends, as base64, by that of the marks that stand for them."""
 
-@dataclass(slots=True)
-class Pictures:
-    """The pictures of the requests that are under way, by the base64 of the marks that stand for them."""
 
-    _encoded: dict[bytes, bytes] = field(default_factory=dict)
+@contextmanager
+def standing_in(turns: Sequence[Mapping[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """A conversation's turns with marks in the place of pictures, which `put_in` knows meanwhile.
 
-    @contextmanager
-    def standing_in(self, ask: Ask) -> Iterator[Ask]:
-        """An ask with marks in the place of its own pictures, which `put_in` knows meanwhile."""
-        marks = [secrets.token_bytes(MARK_BYTES) for _ in ask.pictures]
-        names = [b64encode(mark, b"-_") for mark in marks]
-        self._encoded.update((name, b64encode(each.data)) for name, each in zip(names, ask.pictures, strict=True))
-        marked = (Picture(data=mark, mime=each.mime) for mark, each in zip(marks, ask.pictures, strict=True))
-        try:
-            yield replace(ask, pictures=tuple(marked))
-        finally:
-            for name in names:
-                del self._encoded[name]
+    Raises RuntimeError where a request was sent with a mark in it.
+    """
+    waiting: dict[bytes, bytes] = {}
+    marked = [{**turn, "parts": [_marked(part, waiting) for part in turn["parts"]]} for turn in turns]
+    token = WAITING.set(waiting)
+    try:
+        yield marked
+    finally:
+        WAITING.reset(token)
+    if waiting:
+        raise RuntimeError("the SDK did not let a picture be put into its request")
 
-    async def put_in(self, request: httpx2.Request) -> None:
-        """Replace the marks in a request's body."""
-        import httpx2
 
-        if not self._encoded or request.method != "POST":
-            return
-        body = MARK.sub(lambda found: self._encoded.get(found[0], found[0]), await request.aread())
-        request.stream = httpx2.ByteStream(body)
-        request.headers["Content-Length"] = str(len(body))
+def _marked(part: Mapping[str, Any], waiting: dict[bytes, bytes]) -> Mapping[str, Any]:
+    if "inlineData" not in part:
+        return part
+    mark = secrets.token_bytes(MARK_BYTES)
+    waiting[b64encode(mark, b"-_")] = b64encode(part["inlineData"]["data"])
+    return {"inlineData": {**part["inlineData"], "data": mark}}
+
+
+async def put_in(request: httpx2.Request) -> None:
+    """Replace the marks in a request's body. Raises RuntimeError, before anything is sent, where one is not there."""
+    import httpx2
+
+    waiting = WAITING.get()
+    if not waiting:
+        return
+    body = MARK.sub(lambda found: waiting.pop(found[0], found[0]), await request.aread())
+    if waiting:
+        raise RuntimeError("the SDK wrote a picture in another way than was expected")
+    request.stream = httpx2.ByteStream(body)
+    request.headers["Content-Length"] = str(len(body))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from vlmdata.doctor.findings import Finding
+from vlmdata.hub.offline import is_set
 
 OFFLINE: Mapping[str, str] = {
     "VLMDATA_OFFLINE": "nothing is downloaded or pushed, and nobody is asked",
@@ -24,14 +25,13 @@ KEYS: Mapping[str, str] = {
     "VLMTRAIN_ENDPOINT_KEY": "endpoints that `vlmtrain eval` asks",
     "VLMTRAIN_JUDGE_KEY": "the judge of `vlmtrain eval`",
 }
-SAYS_YES = frozenset({"1", "ON", "YES", "TRUE"})
 
 
 def variable_findings(environ: Mapping[str, str], token_file: Path | None = None) -> Iterator[Finding]:
     """Token, offline mode, addresses and keys: set or not, and never what to."""
     yield _token(environ, token_file)
     for name, meaning in OFFLINE.items():
-        on = environ.get(name, "").upper() in SAYS_YES
+        on = is_set(environ, name)
         yield Finding(
             name=name, found="on" if on else "off", state="fine" if on else "absent", expected=meaning, value=on
         )

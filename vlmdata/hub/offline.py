@@ -14,9 +14,14 @@ READ_ONCE = ("huggingface_hub.constants", "datasets.config")
 """Modules that read the variable when they are imported, and then look at what they keep under its name."""
 
 
+def is_set(environ: Mapping[str, str], name: str) -> bool:
+    """Whether a variable says yes."""
+    return environ.get(name, "").upper() in SAYS_YES
+
+
 def is_offline(environ: Mapping[str, str]) -> bool:
     """Whether the environment forbids the network."""
-    return environ.get(OFFLINE, "").upper() in SAYS_YES
+    return is_set(environ, OFFLINE)
 
 
 @contextmanager
@@ -38,15 +43,14 @@ def offline_heeded() -> Iterator[None]:
 
 def _restore(before: str | None, kept: Mapping[str, bool]) -> None:
     """What was imported meanwhile read the variable as it was set then."""
-    if before is None:
-        del os.environ[OF_THE_HUB]
-    else:
+    del os.environ[OF_THE_HUB]
+    if before is not None:
         os.environ[OF_THE_HUB] = before
     for name in READ_ONCE:
         if name in sys.modules:
-            setattr(sys.modules[name], OF_THE_HUB, kept.get(name, (before or "").upper() in SAYS_YES))
+            setattr(sys.modules[name], OF_THE_HUB, kept.get(name, is_set(os.environ, OF_THE_HUB)))
 
 
-def forbidding(environ: Mapping[str, str] = os.environ) -> str:
+def forbidding() -> str:
     """The variable that keeps the Hub from being asked, to be named in a message."""
-    return OFFLINE if is_offline(environ) else OF_THE_HUB
+    return OFFLINE if is_offline(os.environ) else OF_THE_HUB

@@ -22,6 +22,7 @@ from urllib.parse import urljoin
 import httpcore2
 
 from vlmdata.errors import ConfigError
+from vlmdata.hub.offline import OF_THE_HUB, OFFLINE, is_set
 from vlmdata.image.address import Address, ListedHosts, parse_address
 from vlmdata.image.address_text import shown
 from vlmdata.image.download_cache import Download, DownloadCache, cache_folder
@@ -30,7 +31,7 @@ from vlmdata.image.names import ImageReferenceError
 from vlmdata.image.public_address import PublicBackend, Resolve, system_addresses
 from vlmdata.pixels import PixelError, open_image
 
-OFFLINE_VARIABLES = ("VLMDATA_OFFLINE", "HF_HUB_OFFLINE")
+OFFLINE_VARIABLES = (OFFLINE, OF_THE_HUB)
 PRIVATE_VARIABLE = "VLMDATA_ALLOW_PRIVATE_ADDRESSES"
 BYTE_LIMIT = 256_000_000
 MAX_REDIRECTS = 5
@@ -201,7 +202,7 @@ def open_downloader(hosts: Iterable[str], *, byte_limit: int, environ: Mapping[s
         hosts=hosts,
         cache=cache_folder(environ),
         byte_limit=byte_limit,
-        offline=any(environ.get(name, "").upper() in {"1", "ON", "YES", "TRUE"} for name in OFFLINE_VARIABLES),
+        offline=any(is_set(environ, name) for name in OFFLINE_VARIABLES),
         allow_private=_private_addresses(environ.get(PRIVATE_VARIABLE, "")),
     )
 

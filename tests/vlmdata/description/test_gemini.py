@@ -7,7 +7,9 @@ import hashlib
 import json
 import socket
 from base64 import b64decode, b64encode
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import httpx2
 import pytest
@@ -17,8 +19,8 @@ from tests.vlmdata.description.servers.gemini import GeminiServer
 from tests.vlmdata.description.servers.model_server import KEY
 from tests.vlmdata.description.servers.script import Act, Script, burst
 from vlmdata.description.gemini import open_provider
-from vlmdata.description.gemini_messages import reply_of
-from vlmdata.description.gemini_pictures import Pictures
+from vlmdata.description.gemini_messages import contents_of, reply_of
+from vlmdata.description.gemini_pictures import WAITING, put_in, standing_in
 from vlmdata.description.provider import Fault, Secret, Usage
 from vlmdata.errors import ConfigError
 
@@ -200,24 +202,37 @@ def test_only_an_answer_that_is_known_to_be_whole_counts_as_one(candidate: objec
     assert found.usage.thinking_tokens == 7
 
 
-def test_a_picture_goes_past_the_sdk_and_leaves_nothing_behind() -> None:
-    """What the prompt says forges no picture, not even a mark that stands for another request's."""
-    pictures = Pictures()
-    other = replace(FULL, pictures=(replace(FULL.pictures[0], data=b"another's"),))
+async def body_of(request: httpx2.Request) -> list[Any]:
+    """What a request sends, once its pictures are in it."""
+    await put_in(request)
+    body = b"".join([part async for part in request.stream])  # type: ignore[union-attr]
+    assert request.headers["Content-Length"] == str(len(body))
+    found: list[Any] = json.loads(body)
+    return found
 
-    async def sent() -> bytes:
-        with pictures.standing_in(other) as theirs, pictures.standing_in(FULL) as marked:
-            assert not {each.data for each in marked.pictures} & {each.data for each in theirs.pictures}
-            marks = [b64encode(each.data, b"-_").decode() for each in marked.pictures]
-            request = httpx2.Request("POST", "http://localhost/", json=[*marks, "x" * len(marks[0]), f"say {marks[0]}"])
-            await pictures.put_in(request)
-            body = b"".join([part async for part in request.stream])  # type: ignore[union-attr]
-            assert request.headers["Content-Length"] == str(len(body))
-            assert json.loads(body)[-2:] == ["x" * len(marks[0]), f"say {marks[0]}"]
-            return body
 
-    found = json.loads(asyncio.run(sent()))
-    assert [b64decode(text) for text in found[:-2]] == [picture.data for picture in FULL.pictures]
-    with pictures.standing_in(FULL), pytest.raises(RuntimeError), pictures.standing_in(other):
-        raise RuntimeError
-    assert pictures == Pictures()
+def asked(*words: str) -> httpx2.Request:
+    return httpx2.Request("POST", "http://localhost/", json=words)
+
+
+def shown(turns: Sequence[Mapping[str, Any]]) -> list[bytes]:
+    """The pictures of turns, or the marks that stand for them."""
+    return [part["inlineData"]["data"] for turn in turns for part in turn["parts"] if "inlineData" in part]
+
+
+def test_pictures_go_past_the_sdk_and_what_a_prompt_says_forges_none() -> None:
+    turns = contents_of(replace(FULL, examples=(replace(FULL.examples[0], pictures=FULL.pictures),)))
+    with standing_in(turns) as marked:
+        marks = [b64encode(mark, b"-_").decode() for mark in shown(marked)]
+        words = ["x" * len(marks[0]), f"say {marks[0]}"]
+        sent = asyncio.run(body_of(asked(*marks, *words)))
+    assert [b64decode(text) for text in sent[: len(marks)]] == shown(turns) == [p.data for p in FULL.pictures] * 2
+    assert sent[len(marks) :] == words
+    assert WAITING.get() is None
+
+
+def test_a_mark_is_never_sent_for_a_picture() -> None:
+    with pytest.raises(RuntimeError, match="in another way"), standing_in(contents_of(FULL)):
+        asyncio.run(body_of(asked("no mark")))
+    with pytest.raises(RuntimeError, match="did not let a picture"), standing_in(contents_of(FULL)):
+        pass

@@ -117,7 +117,7 @@ def test_what_is_exported_and_imported_is_what_it_was(
 
 def test_a_parquet_of_ours_is_imported_with_all_that_stands_beside_the_conversations(tmp_path: Path) -> None:
     origin = {"description": "gemini", "model": "gemini-x", "prompt_sha256": "0" * 64}
-    turns = [turn("user", None, "What is it?"), turn("assistant", "A blue mug of stoneware for tea and coffee.")]
+    turns = [turn("user", None, "What is it?"), turn("assistant", "A blue mug of <b>stoneware</b> for tea.")]
     rows = [
         record(
             "a", *turns, images=["mug.png"], group="g", tags={"kind": "mug"}, fields={"brand": "X"}, provenance=origin
@@ -128,6 +128,8 @@ def test_a_parquet_of_ours_is_imported_with_all_that_stands_beside_the_conversat
     assert not vlmdata.export(path, "parquet", tmp_path / "out").losses
     file = tmp_path / "out" / SOURCES["parquet"]["path"]
     report = vlmdata.import_dataset(file, tmp_path / "back").report
+    # a text that was written elsewhere is warned of, and not refused as one of this run's own would be
+    assert report["ledger"]["warned_by_rule"]["text.html"] == 2
     back = rows_in(tmp_path / "back")
     for name in ("id", "messages", "group", "tags", "fields", "provenance"):
         assert [row[name] for row in back] == [row[name] for row in rows], name
