@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import mmap
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,13 +36,25 @@ class DataFile:
 
     def schema(self) -> pa.Schema:
         """The file's schema. Raises ContractError where it is no Arrow file."""
-        with arrow_errors(self.path), pa.memory_map(str(self.path)) as source:
-            return pa.ipc.open_stream(source).schema
+        with arrow_errors(self.path):
+            return pa.ipc.open_stream(mapped(self.path)).schema
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The file's batches, memory-mapped. Raises ContractError where it is damaged."""
-        with arrow_errors(self.path), pa.memory_map(str(self.path)) as source:
-            yield from pa.ipc.open_stream(source)
+        with arrow_errors(self.path):
+            yield from pa.ipc.open_stream(mapped(self.path))
+
+
+def mapped(path: Path) -> pa.Buffer:
+    """A file's bytes, mapped into memory. Raises OSError.
+
+    `pyarrow.memory_map` asks the system for every page of a batch as soon as it comes to it, which takes five times as
+    long as passing over the batch; here, pages are fetched where somebody looks.
+    """
+    with path.open("rb") as file:
+        if not os.fstat(file.fileno()).st_size:
+            return pa.py_buffer(b"")
+        return pa.py_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
 class arrow_errors:  # noqa: N801  (a context manager, used as a function is)

@@ -176,12 +176,16 @@ class Scan:
         found: list[Problem] = []
         for place, reference in _places(row.conversations):
             key = started.keys[id(reference)]
+            if key in judged.images:
+                continue
             verdict = self.verdicts.answer(key, reference)
             if verdict.problem is not None:
                 found.append(_at(row, replace(verdict.problem, field=f"images[{place}]")))
-            elif key not in judged.images:
+                continue
+            if verdict.warnings:
                 warnings = tuple(_at(row, replace(warning, field=f"images[{place}]")) for warning in verdict.warnings)
-                judged.images[key] = image_row(key, reference, replace(verdict, warnings=warnings))
+                verdict = replace(verdict, warnings=warnings)
+            judged.images[key] = image_row(key, reference, verdict)
         found += _too_large(row, started, judged.images)
         if found:
             earlier = [problem for rejection in row.rejections for problem in rejection.problems]
@@ -259,8 +263,10 @@ def _places(conversations: Iterable[Conversation]) -> Iterator[tuple[int, ImageR
 def _too_large(row: Row, started: Started, images: dict[bytes, dict[str, Any]]) -> Iterator[Problem]:
     """Conversations whose images together are more than a list of an Arrow file can hold."""
     for conversation in row.conversations:
-        keys = [started.keys[id(reference)] for reference in conversation.images]
-        total = sum(images[key]["size"] for key in keys if key in images)
+        total = 0
+        for reference in conversation.images:
+            image = images.get(started.keys[id(reference)])
+            total += image["size"] if image is not None else 0
         if total > MAX_IMAGE_BYTES:
             message = f"its images are {total:,} bytes together, at most {MAX_IMAGE_BYTES:,} fit into one record"
             hint = "leave some out, or set images.max and images.resize"

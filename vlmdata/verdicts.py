@@ -37,6 +37,7 @@ class Verdicts:
     _words: dict[tuple[Problem, ...], tuple[Problem, ...]] = field(default_factory=dict)
     _bad: dict[bytes, Problem] = field(default_factory=dict)
     _pending: dict[bytes, tuple[Future[list[Verified]], int]] = field(default_factory=dict)
+    _latest: tuple[Future[list[Verified]] | None, list[Verified]] = (None, [])
     _asked: dict[bytes, ImageReference] = field(default_factory=dict)
 
     def ask(self, key: bytes, reference: ImageReference) -> None:
@@ -57,7 +58,9 @@ class Verdicts:
         """The verdict on a reference that was asked about; waits for it."""
         if key in self._pending:
             future, place = self._pending.pop(key)
-            verdict = future.result()[place]
+            if future is not self._latest[0]:  # the answers of one thread's turn follow one another
+                self._latest = future, future.result()
+            verdict = self._latest[1][place]
             self._keep(key, reference, verdict)
             self.verified += 1
             if verdict.image is not None:
