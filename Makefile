@@ -15,7 +15,7 @@ TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4
 # Threads that wait without spinning: several times faster on a busy machine, no slower on a free one.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test test-families test-long interop check fix bench fuzz docs dist test-wheel install clean
+.PHONY: demo test test-families test-long interop comparison check fix bench fuzz docs dist test-wheel install clean
 
 install: $(STAMP)
 
@@ -56,13 +56,17 @@ interop: $(STAMP) $(INTEROP)/llamafactory/.installed $(INTEROP)/swift/.installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m '' tests/interop
 
 $(INTEROP)/llamafactory/.installed: PACKAGES := torch==2.14.1 torchvision==0.29.1 llamafactory==0.9.5
-$(INTEROP)/swift/.installed: PACKAGES := torch==2.14.1 torchvision==0.29.1 ms-swift==4.6.0
+$(INTEROP)/swift/.installed: PACKAGES := torch==2.14.1 torchvision==0.29.1 ms-swift==4.6.0 qwen-vl-utils==0.0.14
 $(INTEROP)/oumi/.installed: PACKAGES := oumi==0.9
 $(INTEROP)/%/.installed:
 	$(PYTHON) -m venv $(INTEROP)/$*
 	echo '*' > $(INTEROP)/.gitignore
 	$(INTEROP)/$*/bin/python -m pip install --quiet --no-compile $(PACKAGES)
 	@touch $@
+
+# What docs/comparison.md says of other projects, looked up in their packages, which pip downloads and nothing installs.
+comparison: $(STAMP)
+	$(BIN)/python benchmarks/comparison.py
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import multiprocessing
 import os
+import re
 import statistics
 import sys
 import tempfile
@@ -21,15 +23,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
+from measuring import machine
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-from measuring import machine
-
 import vlmdata
-from tests.vlmdata.description.servers.gemini import GeminiServer
-from tests.vlmdata.description.servers.model_server import KEY
 
+KEY = "a-key-that-nobody-asks-for"
 AT_ONCE = 32
 RECIPE = """\
 source: {{type: csv, path: products.csv}}
@@ -68,11 +67,59 @@ def main() -> None:
     print(f"ratio of the medians: {statistics.median(mine) / statistics.median(bare):.2f}")
 
 
+ANSWER = {
+    "candidates": [
+        {
+            "content": {"role": "model", "parts": [{"text": "An oak chair with a woven seat and a straight back."}]},
+            "finishReason": "STOP",
+        }
+    ],
+    "usageMetadata": {"promptTokenCount": 264, "candidatesTokenCount": 13, "totalTokenCount": 277},
+    "modelVersion": "gemini-test",
+}
+BODY = json.dumps(ANSWER).encode()
+RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
+LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)\r\n", re.IGNORECASE)
+
+
+class Instant(asyncio.BufferedProtocol):
+    """A server's side of a connection: each request is read to its end, and answered without a look at it."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray(1 << 18)
+        self._left = 0
+        self._transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client is there."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002
+        """Where to put what comes."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Answer where a request has come to its end. A client sends its next one when it has the answer."""
+        if not self._left:
+            head, _, begun = bytes(self._buffer[:nbytes]).partition(b"\r\n\r\n")
+            found = LENGTH.search(head + b"\r\n")
+            assert found is not None, "a request whose length is said, in one piece up to its body"
+            self._left = int(found[1]) + nbytes - len(begun)
+        self._left -= nbytes
+        if not self._left:
+            self._transport.write(RESPONSE)
+
+
 def serve(pipe: Connection) -> None:
     """A server that answers at once, until the process is ended."""
-    with GeminiServer(keep=False) as server:
-        pipe.send(server.url)
-        pipe.recv()
+
+    async def run() -> None:
+        server = await asyncio.get_running_loop().create_server(Instant, "127.0.0.1", 0)
+        pipe.send(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        await server.serve_forever()
+
+    asyncio.run(run())
 
 
 def write_catalog(folder: Path, count: int) -> list[bytes]:

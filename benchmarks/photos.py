@@ -16,6 +16,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 DRAWN = 100
+WOODS = ("oak", "beech", "walnut", "cherry", "ash", "maple", "pine")
+THINGS = ("chair", "table", "shelf", "bench", "cabinet", "stool", "desk", "chest", "frame", "lamp", "tray")
 RECIPE = """source: {type: csv, path: products.csv}
 id: sku
 images: {root: photos, from: photo}
@@ -58,13 +60,27 @@ def make_photos(folder: Path, images: int, size: tuple[int, int] = (1000, 800)) 
     return paths
 
 
+def title(number: int) -> str:
+    """What the product of a photo is called."""
+    return f"{WOODS[number % len(WOODS)].capitalize()} {THINGS[number % len(THINGS)]}, no. {number}"
+
+
+def description(number: int) -> str:
+    """Its description, as long as a shop's, in which no rule finds anything."""
+    wood, thing = WOODS[number % len(WOODS)], THINGS[number % len(THINGS)]
+    return (
+        f"A {thing} of solid {wood}, {40 + number % 60} cm wide and {30 + number % 90} cm high, oiled by hand and joined "
+        f"without screws. Piece {number} of the workshop's spring series, with rounded edges and a matt surface."
+    )
+
+
 def make_catalog(folder: Path, images: int, size: tuple[int, int] = (1000, 800)) -> list[Path]:
     """A CSV catalog of one photo a row, with a recipe. The photos' paths."""
     photos = make_photos(folder / "photos", images, size)
     with (folder / "products.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["sku", "title", "photo", "text"])
-        writer.writerows([f"P{n}", f"Product {n}", photo.name, f"Description {n}."] for n, photo in enumerate(photos))
+        writer.writerows([f"P{n}", title(n), photo.name, description(n)] for n, photo in enumerate(photos))
     (folder / "recipe.yaml").write_text(RECIPE, encoding="utf-8")
     return photos
 

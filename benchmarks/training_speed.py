@@ -6,10 +6,11 @@ The same rows (photos of 2000 x 1600, photos.py), pixel budget and seed on all s
 after the other; TRL with 0, 1 and 2 workers, of which the fastest counts. Two things are measured. The batches alone,
 with no model: what a model would get that is never the slower one. And whole trainings, in float32, of a Qwen2-VL with
 its real pixel budget (1280 x 28 x 28), 4 x 4 patches a token instead of 2 x 2 (about 300 tokens an image) and next to
-no layers. Even that one reads 20 MB an image to embed its patches, whatever its width, and none of this is a figure of
+no layers. Even that one reads 24 MB an image to embed its patches, whatever its width, and none of this is a figure of
 a GPU: the share of a step that is spent waiting for data is printed.
-The first batches do not count. The processor's time is that of all processes of a side, and says most on a machine
-that does other things too. TRL with another seed shows how far the losses of two trainings lie apart by chance.
+The first batches do not count. The processor's time and the page faults are those of all processes of a side, and say
+most on a machine that does other things too. What the cache keeps of an image is printed as well. TRL with another seed
+shows how far the losses of two trainings lie apart by chance.
 """
 
 from __future__ import annotations
@@ -118,15 +119,25 @@ def make_model(folder: Path) -> None:
 
 def processor_seconds() -> float:
     """The processor's time that this process and all that it started have taken."""
-    group, ticks = os.getpgrp(), 0
+    return _of_all_processes(slice(11, 15)) / os.sysconf("SC_CLK_TCK")
+
+
+def page_faults() -> int:
+    """How often this process and all that it started were given a page of memory."""
+    return _of_all_processes(slice(7, 9))
+
+
+def _of_all_processes(columns: slice) -> int:
+    """The sum of columns of proc(5)'s stat, over the processes of this group."""
+    group, total = os.getpgrp(), 0
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rpartition(")")[2].split()
         except OSError:  # it has ended
             continue
         if int(fields[2]) == group:
-            ticks += sum(int(each) for each in fields[11:15])
-    return ticks / os.sysconf("SC_CLK_TCK")
+            total += sum(int(each) for each in fields[columns])
+    return total
 
 
 def clock() -> Any:
@@ -136,6 +147,7 @@ def clock() -> Any:
     class Clock(TrainerCallback):  # type: ignore[misc]
         begun = computing = 0.0
         started = processor = seconds = used = 0.0
+        before = faults = 0
         losses: list[float]
 
         def on_step_begin(self, *_: Any, **__: Any) -> None:
@@ -145,10 +157,12 @@ def clock() -> Any:
             now = time.perf_counter()
             if state.global_step == SKIPPED:
                 self.started, self.processor, self.computing = now, processor_seconds(), 0.0
+                self.before = page_faults()
             elif state.global_step > SKIPPED:
                 self.computing += now - self.begun
             if state.global_step == state.max_steps:
                 self.seconds, self.used = now - self.started, processor_seconds() - self.processor
+                self.faults = page_faults() - self.before
 
         def on_train_end(self, _: Any, state: Any, __: Any, **___: Any) -> None:
             self.losses = [entry["loss"] for entry in state.log_history if "loss" in entry]
@@ -276,10 +290,16 @@ def run_feed(side: str, workers: int, folder: Path) -> dict[str, Any]:
     batches = (batch for _ in range(EPOCHS) for batch in made)
     for _ in range(SKIPPED):
         next(batches)
-    started, used = time.perf_counter(), processor_seconds()
+    started, used, faults = time.perf_counter(), processor_seconds(), page_faults()
     rows = sum(len(batch["input_ids"]) for batch in batches)
-    seconds, used = time.perf_counter() - started, processor_seconds() - used
-    return {"rate": rows / seconds, "milliseconds": 1000 * used / rows, "data": 1.0, "losses": []}
+    seconds, used, faults = time.perf_counter() - started, processor_seconds() - used, page_faults() - faults
+    return {
+        "rate": rows / seconds,
+        "milliseconds": 1000 * used / rows,
+        "faults": faults / rows,
+        "data": 1.0,
+        "losses": [],
+    }
 
 
 def run_training(side: str, workers: int, folder: Path) -> dict[str, Any]:
@@ -293,6 +313,7 @@ def run_training(side: str, workers: int, folder: Path) -> dict[str, Any]:
     return {
         "rate": rows / timer.seconds,
         "milliseconds": 1000 * timer.used / rows,
+        "faults": timer.faults / rows,
         "data": 1 - timer.computing / timer.seconds,
         "losses": timer.losses,
     }
@@ -325,7 +346,9 @@ def main() -> None:
 
 def measured(what: str, sides: dict[str, tuple[str, int]], turns: int, folder: Path) -> dict[str, list[dict[str, Any]]]:
     """What each side took, in every turn."""
+    before = cached_bytes(folder)
     started(what, "warm", 0, folder)  # fills the cache
+    print(f"\nin the cache: {(cached_bytes(folder) - before) / ROWS / 1e6:.1f} MB an image")
     found: dict[str, list[dict[str, Any]]] = {side: [] for side in sides}
     for _ in range(turns):
         for label, (side, workers) in sides.items():
@@ -333,20 +356,28 @@ def measured(what: str, sides: dict[str, tuple[str, int]], turns: int, folder: P
     return found
 
 
+def cached_bytes(folder: Path) -> int:
+    """What lies in the cache."""
+    return sum(path.stat().st_size for path in (folder / "cache").rglob("*") if path.is_file())
+
+
 def report(what: str, found: dict[str, list[dict[str, Any]]]) -> None:
     """The table and the ratios."""
     print("\nbatches alone" if what == "feed" else "\nwhole trainings")
-    columns = f"{'':32} {'rows/s':>7} {'ms of processor a row':>22} {'waiting for data':>17}"
+    columns = f"{'':32} {'rows/s':>7} {'ms of processor a row':>22} {'page faults a row':>18} {'waiting for data':>17}"
     print(columns if what == "feed" else f"{columns}  mean loss of each epoch")
     middle = {
-        label: {key: statistics.median(each[key] for each in runs) for key in ("rate", "milliseconds", "data")}
+        label: {
+            key: statistics.median(each[key] for each in runs) for key in ("rate", "milliseconds", "faults", "data")
+        }
         for label, runs in found.items()
     }
     for label, each in middle.items():
         losses = found[label][0]["losses"]
         epochs = [statistics.mean(losses[at : at + ROWS // BATCH]) for at in range(0, len(losses), ROWS // BATCH)]
         shown = "  " + " ".join(f"{loss:.4f}" for loss in epochs)
-        print(f"{label:32} {each['rate']:7.1f} {each['milliseconds']:22.0f} {each['data']:17.0%}{shown}")
+        numbers = f"{each['rate']:7.1f} {each['milliseconds']:22.0f} {each['faults']:18,.0f} {each['data']:17.0%}"
+        print(f"{label:32} {numbers}{shown}")
 
     def best(kind: str, key: str) -> float:
         values = [each[key] for label, each in middle.items() if {**FEEDS, **TRAININGS}[label][0] == kind]

@@ -26,6 +26,7 @@ SHARED_WITH_TRAINER = {
     "version",
     "doctor",
     "hub",
+    "words",
 }
 ASKED_FOR = {"vlmdata.ray_engine": {"ray"}, "vlmdata.description.": {"google", "openai"}}
 """What parts of vlmdata may import inside functions, since it is used only where a person has asked for it."""

@@ -3,6 +3,7 @@ where a photo was taken. The dataset keeps them as they are."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import sqrt
 
@@ -13,6 +14,7 @@ from vlmdata.image.inspecting import JPEG_START, examine
 from vlmdata.image.jpeg_segments import has_plain_header
 from vlmdata.image.names import ImageReferenceError
 from vlmdata.image.places import tells_place
+from vlmdata.image.reading import reference_shown
 from vlmdata.image.treating import is_asked_for, treat
 from vlmdata.image.verifying import Reader, Verified
 from vlmdata.pixels import PixelError
@@ -33,20 +35,34 @@ class Sender:
     def picture(self, reference: ImageReference, data: bytes | None = None) -> Picture:
         """An image as it is sent; `data` are its bytes where they were read before. Raises NotSentError."""
         try:
-            return self._picture(self.reader.read(reference) if data is None else data)
+            return self._picture(self.reader.read(reference) if data is None else data, reference)
         except (ImageReferenceError, PixelError) as error:
             if isinstance(error, ImageReferenceError) and error.rule == "images.metadata":
                 raise NotSentError("location", error.message) from None
             raise NotSentError("picture", error.message) from None
 
-    def _picture(self, data: bytes) -> Picture:
+    def pictures(self, images: Iterable[tuple[ImageReference, bytes | None]]) -> tuple[Picture, ...]:
+        """A row's images. Raises NotSentError, which names every one of them that says where it was taken."""
+        made, placed = [], []
+        for reference, data in images:
+            try:
+                made.append(self.picture(reference, data))
+            except NotSentError as error:
+                if error.ended != "location":
+                    raise
+                placed.append(error.message)
+        if placed:
+            raise NotSentError("location", ", ".join(placed))
+        return tuple(made)
+
+    def _picture(self, data: bytes, reference: ImageReference) -> Picture:
         placed = tells_place(data)
         if not placed and not self.config.max_pixels and data.startswith(JPEG_START) and has_plain_header(data):
             return Picture(data=data, mime=MIMES["JPEG"])  # it says of no place, and goes as it is
         limit = self.reader.images.pixel_limit
         examined = examine(data, verify="header", pixel_limit=limit)
         if self.config.location == "refuse" and (placed or "gps" in examined.traits):
-            raise NotSentError("location", "")
+            raise NotSentError("location", reference_shown(reference))
         sent = treat(data, examined, self._asked_for(examined.image.info.format))
         return Picture(data=sent.data, mime=MIMES[sent.examined.image.info.format])
 

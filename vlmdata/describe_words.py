@@ -9,6 +9,7 @@ from typing import Any
 from vlmdata.describe_estimate import Estimate
 from vlmdata.describe_settings import Prices
 from vlmdata.describing import DescribeResult
+from vlmdata.words import plural
 
 LABEL = 16
 STOPPED = {
@@ -65,7 +66,7 @@ def run_text(result: DescribeResult, recipe: str) -> str:
     """A run as lines for a terminal."""
     tally = result.tally
     lines = [
-        _line("without a text", f"{tally.rows:,} rows looked at"),
+        _line("without a text", f"{plural(tally.rows, 'row')} looked at"),
         _line("", f"{tally.known:,} in the journal    {tally.asked:,} asked    {tally.left:,} left"),
         _line("described", f"{tally.described:,}    rejected {tally.rejected_rows:,}{_rules(result)}"),
     ]
@@ -167,13 +168,16 @@ def estimate_text(found: Estimate) -> str:
     """An estimate as lines for a terminal, with the formula that it is made by."""
     if found.by_hand:
         said = f"{found.known:,} in the journal, {found.to_ask:,} to be looked for in the file of answers"
-        return _line("without a text", f"{found.rows:,} rows: {said}; nothing is sent, and nothing costs")
+        return _line("without a text", f"{plural(found.rows, 'row')}: {said}; nothing is sent, and nothing costs")
     if found.from_answers:
         output = f"about {found.output_tokens:,} out, as {found.from_answers:,} answers of the journal have"
     else:
         output = f"at most {found.output_tokens:,} out, by max_output_tokens"
     lines = [
-        _line("without a text", f"{found.rows:,} rows: {found.known:,} in the journal, {found.to_ask:,} to be asked"),
+        _line(
+            "without a text",
+            f"{plural(found.rows, 'row')}: {found.known:,} in the journal, {found.to_ask:,} to be asked",
+        ),
         _line("tokens", f"about {found.input_tokens:,} in    {output}"),
     ]
     if found.unusable:

@@ -93,7 +93,7 @@ class Desk:
         sizes = tuple(self.sender.size(info) for info in infos[: config.pictures.max])
 
         def pictures() -> tuple[Picture, ...]:
-            return tuple(self.sender.picture(reference, data) for reference, data in sent)
+            return self.sender.pictures(sent)
 
         ask = ask_of(config, self.basis.key(prompt), prompt, (), self.examples)
         return Work(ask=ask, values=row.values, sizes=(*sizes, *self.example_sizes), pictures=pictures)
@@ -106,7 +106,8 @@ def desk_of(recipe: Recipe, reader: Reader, *, load: bool) -> Desk:
     try:
         examples = tuple(_example(example, sender if load else None) for example in basis.examples)
     except NotSentError as error:
-        message = f"{recipe.settings.source}: an example's photo {error.message or 'says where it was taken'}"
+        why = "a photo of an example says where it was taken" if error.ended == "location" else "a photo of an example"
+        message = f"{recipe.settings.source}: {why}: {error.message}"
         raise RecipeError(f"{message}; name other rows in describe.examples.ids") from None
     sizes = tuple(sender.size(info) for example in basis.examples for info in example.infos)
     return Desk(basis=basis, reader=reader, sender=sender, examples=examples, example_sizes=sizes)

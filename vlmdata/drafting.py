@@ -39,6 +39,7 @@ from vlmdata.record import InlineImage
 from vlmdata.settings import nearest
 from vlmdata.source import FOLDERS, open_source
 from vlmdata.trial import Trial, allowed
+from vlmdata.words import plural
 
 MAX_FILES = 20
 MAX_LABELS = 1_000
@@ -174,7 +175,7 @@ def _table_draft(looked: LookedAt, home: Path, notes: list[str]) -> Draft:
         notes += [f"the photos are left out, since not one row could be used with them: {counted(trial.by_rule)}"]
         return _table_draft(replace(looked, photos=None), home, notes)
     refuse_useless(looked.path, trial)
-    rows = f"{looked.rows:,} rows{'' if trial.whole else ' looked at'}, {len(looked.table.columns)} columns"
+    rows = f"{plural(looked.rows, 'row')}{'' if trial.whole else ' looked at'}, {len(looked.table.columns)} columns"
     notes += _notes(looked, found, trial)
     text = recipe_text(replace(found, rows=rows, max_rejected=allowed(trial)))
     return Draft(text=text, notes=(*notes, *notes_of(trial)))

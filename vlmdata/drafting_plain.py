@@ -28,6 +28,7 @@ from vlmdata.recipe import Recipe, recipe_from
 from vlmdata.record import Conversation, RawRecord
 from vlmdata.source import open_source
 from vlmdata.trial import Trial, allowed, try_out
+from vlmdata.words import plural
 
 MAX_ROWS = 300
 MAX_REFERENCES = 300
@@ -165,7 +166,7 @@ def _source_lines(kind: Kind, home: Path) -> list[Line]:
 
 def _text(kind: Kind, home: Path, lines: Sequence[Line], more: Sequence[str], trial: Trial | None) -> str:
     """The recipe, with `more` lines behind its source; a first one, without counts, where there was no trial yet."""
-    rows = f"{trial.rows:,} rows{'' if trial.whole else ' looked at'}" if trial is not None else ""
+    rows = f"{plural(trial.rows, 'row')}{'' if trial.whole else ' looked at'}" if trial is not None else ""
     made = [*head(dataset_name(kind.path), shown_name(kind.path, home), rows), "", *source_lines(lines), ""]
     made += [*more, ""] if more else []
     return "\n".join([*made, *tail(allowed(trial) if trial is not None else ("10%", ""))]) + "\n"

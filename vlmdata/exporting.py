@@ -24,6 +24,7 @@ from vlmdata.exports.protocol import Exporter, Holds, Options, Survey
 from vlmdata.exports.result import ExportResult, export_text
 from vlmdata.exports.row import rows_of
 from vlmdata.exports.tally import Tally
+from vlmdata.push_photos import may_tell_place
 from vlmdata.settings import nearest
 from vlmdata.split_names import DEVICE, MOST_LETTERS
 from vlmdata.write.staging import Stage, beside, hidden, repair
@@ -65,7 +66,8 @@ def export(  # noqa: PLR0913  (what a person may ask of it, each by its name)
     files = [file for file in data_files(path) if file.split in chosen]
     with _staged(Path(out), replace=replace) as stage:
         exporter = exporter_of(name)(stage.folder, _survey(path, chosen, files), options)
-        with Tally.into(stage.folder) as tally:
+        tells = _may_tell_place if exporter.holds.uploaded else _nothing
+        with Tally.into(stage.folder, tells) as tally:
             names = [
                 written
                 for split in chosen
@@ -75,6 +77,15 @@ def export(  # noqa: PLR0913  (what a person may ask of it, each by its name)
         _write_report(stage.folder, result)
         stage.publish()
     return result
+
+
+def _may_tell_place(data: memoryview) -> bool:
+    return may_tell_place(bytes(data))
+
+
+def _nothing(data: memoryview) -> bool:  # noqa: ARG001
+    """Nobody asks where a photo was taken that stays on this machine."""
+    return False
 
 
 def _options(name: str, image_uri_prefix: str) -> Options:

@@ -17,9 +17,11 @@ import xxhash
 
 from vlmdata.assigning import Assignment
 from vlmdata.confirming import Likeness, usual_distance
+from vlmdata.dataset import data_files
 from vlmdata.engine import Engine, engine_named
 from vlmdata.errors import BuildRefusedError, OutputError, VlmError
 from vlmdata.gathering import Gathered, Gathering
+from vlmdata.generated import generated_in
 from vlmdata.image.folder import ImageReferenceError
 from vlmdata.index import CONVERSATIONS, Index
 from vlmdata.index_rows import IndexRows, Look, find_likeness
@@ -344,11 +346,12 @@ def report(work: Build, files: Sequence[WrittenFile]) -> BuildResult:
         write_page(folder, work.recipe.dataset.name)
         path = work.stage.publish_refusal()
         raise BuildRefusedError(
-            f"nothing was published: {refused}; the report and the rejected rows are in {path}", work.findings.samples()
+            f"nothing was published: {refused}; the report and the rejected rows are in {path}",
+            [problem for problem in work.findings.samples() if problem.severity == "error"],
         )
     seconds = time.monotonic() - work.started
     write_json(folder / "manifest.json", manifest(work.recipe, work.source, files, work.ledger))
-    card = dataset_card(work.recipe, work.ledger, files)
+    card = dataset_card(work.recipe, work.ledger, files, generated_in(data_files(folder)))
     (folder / "README.md").write_text(card, encoding="utf-8", newline="\n")
     write_page(folder, work.recipe.dataset.name)
     write_json(folder / "build-log.json", build_log(work.ledger, workers=work.job.workers, seconds=seconds))

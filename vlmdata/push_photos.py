@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from vlmdata.dataset import DataFile
+from vlmdata.generated import writers
 from vlmdata.image.places import tells_place
 from vlmdata.image.traits import has_position
 from vlmdata.pixels import PIXEL_LIMIT, PixelError, open_image, pillow_errors
@@ -26,13 +27,15 @@ BEHIND_PIXELS = (b"eXIf", b"XML:com.adobe.xmp", b"Raw profile type")
 class Look:
     """What is known of a dataset's rows after each was looked at.
 
-    `faults` counts rows with a photo that says where it was taken, or can't be opened, and `problems` names the first
-    of them; without `photos` none is opened. `generated` counts rows by (model, provider) of a text that a model wrote.
+    `faults` counts rows with photos that say where they were taken, or can't be opened; `problems` has one for each
+    such photo of the first of these rows, `named` of them; without `photos` none is opened. `generated` counts rows by
+    (model, provider) of a text that a model wrote.
     """
 
     photos: bool = True
     rows: int = 0
     faults: int = 0
+    named: int = 0
     problems: list[Problem] = field(default_factory=list)
     generated: Counter[tuple[str, str]] = field(default_factory=Counter)
     _known: dict[bytes, str] = field(default_factory=dict)
@@ -46,26 +49,25 @@ class Look:
 
     def _see(self, batch: pa.RecordBatch) -> None:
         self.rows += batch.num_rows
-        for entry in batch.column("provenance").to_pylist():
-            if entry is not None:
-                self.generated[str(entry["model"]), str(entry["description"])] += 1
-        for row, place, fault in self._faults(batch) if self.photos else ():
+        self.generated.update(writers(batch))
+        for row, found in self._faults(batch) if self.photos else ():
             self.faults += 1
-            if len(self.problems) < MOST_NAMED:
-                self.problems.append(_problem(batch, row, place, fault))
+            if self.named < MOST_NAMED:
+                self.named += 1
+                self.problems += [_problem(batch, row, place, fault) for place, fault in found]
 
-    def _faults(self, batch: pa.RecordBatch) -> Iterator[tuple[int, int, str]]:
-        """(row, place of the image, what is wrong with it), for the first image of a row with a fault."""
+    def _faults(self, batch: pa.RecordBatch) -> Iterator[tuple[int, list[tuple[int, str]]]]:
+        """Each row that has images with a fault, with the place of each of them and what is wrong with it."""
         images, infos = batch.column("images"), batch.column("image_info")
         held = images.flatten().field("bytes")
         digests = infos.flatten().field("sha256").to_pylist()
         at = 0
         for row, count in enumerate(images.value_lengths().to_pylist()):
             faults = ((place, self._fault(digests[at + place], held[at + place])) for place in range(count or 0))
-            found = next(((place, fault) for place, fault in faults if fault), None)
+            found = [(place, fault) for place, fault in faults if fault]
             at += count or 0
-            if found is not None:
-                yield row, *found
+            if found:
+                yield row, found
 
     def _fault(self, sha256: str, held: pa.BinaryScalar) -> str:
         key = bytes.fromhex(sha256)
@@ -88,6 +90,11 @@ def fault_of(data: bytes) -> str:
             return LOCATED if has_position(image) or tells_place(data) else ""
     except PixelError:
         return UNREADABLE
+
+
+def may_tell_place(data: bytes) -> bool:
+    """Whether a picture says where it was taken, or can't be looked at for it."""
+    return bool(fault_of(data))
 
 
 WORDS = {

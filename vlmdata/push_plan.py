@@ -17,15 +17,17 @@ import pyarrow as pa
 from vlmdata.contract import CONTRACT
 from vlmdata.dataset import MANIFEST, DataFile, data_files, read_manifest, verify_contract
 from vlmdata.errors import ConfigError, ContractError, NoDatasetError, VlmError
-from vlmdata.hub.places import is_place, without_places
+from vlmdata.generated import generated_of
+from vlmdata.hub.places import is_place, places_within, without_place, without_places, without_places_within
 from vlmdata.hub.plan import Going, Plan, of_bytes, of_file, refuse_link, staying_files
 from vlmdata.parquet_rows import write_rows
 from vlmdata.push_photos import Look
 from vlmdata.recipe import DatasetInfo
 from vlmdata.rewriting import ledger_from
+from vlmdata.words import plural
 from vlmdata.write.arrow_files import WrittenFile, file_hash
 from vlmdata.write.card import card_text
-from vlmdata.write.card_front import Generated, Subject, hub_layout
+from vlmdata.write.card_front import Subject, hub_layout
 
 CARD = "README.md"
 EXTRA = {"report": ("report.json", "report.html"), "rejected": ("rejected.jsonl",)}
@@ -56,7 +58,7 @@ def dataset_plan(
         raise ConfigError(f"--with {unknown[0]}: {' or '.join(EXTRA)} were expected")
     files = _own_files(path)
     manifest = read_manifest(path)
-    tell(f"reading {sum(manifest['splits'].values()):,} rows")
+    tell(f"reading {plural(sum(manifest['splits'].values()), 'row')}")
     _refuse_changed(path, manifest)
     look = Look(photos=not allow_gps).at(files)
     _refuse_located(path, look)
@@ -112,11 +114,10 @@ def _refuse_changed(path: Path, manifest: dict[str, Any]) -> None:
 
 def _refuse_located(path: Path, look: Look) -> None:
     if look.problems:
-        rest = look.faults - len(look.problems)
-        more = f" (the first {len(look.problems):,} are named)" if rest else ""
+        more = f" (the first {look.named:,} are named)" if look.faults > look.named else ""
         raise PushRefusedError(
-            f"{path}: {look.faults:,} rows have photos that tell where they were taken, or may{more}; "
-            "nothing was sent. --allow-gps sends them as they are",
+            f"{path}: {plural(look.faults, 'row has', 'rows have')} photos that tell where they were taken, or may"
+            f"{more}; nothing was sent. --allow-gps sends them as they are",
             look.problems,
         )
 
@@ -159,7 +160,7 @@ def _piece(file: DataFile, tell: Callable[[str], None]) -> _Piece:
     tell(f"measuring {name}")
     measured = _Measured()
     rows = write_rows(pa.PythonFile(measured, "w"), file.schema(), file.batches())
-    why = f"{rows:,} rows of the split {file.split}"
+    why = f"{plural(rows, 'row')} of the split {file.split}"
     digest = measured.digest.hexdigest()
     going = Going(path=name, bytes=measured.size, sha256=digest, why=why, content=partial(_written, file))
     return _Piece(file.split, rows, going)
@@ -188,10 +189,7 @@ def _words(
     ledger.splits = dict(told["splits"])
     groups = told["ledger"]["groups"]
     ledger.groups, ledger.largest_group = groups["count"], groups["largest"]
-    generated = [
-        Generated(model=model, provider=provider, rows=rows, of=look.rows)
-        for (model, provider), rows in sorted(look.generated.items())
-    ]
+    generated = generated_of(look.generated, look.rows)
     subject = Subject.of(DatasetInfo(**told["dataset"]), told["recipe"], generated)
     written = [WrittenFile(name=each.going.path, rows=each.rows, bytes=each.going.bytes, xxh3="") for each in pieces]
     card = card_text(subject, ledger, written, hub_layout(to, beside))
@@ -200,8 +198,9 @@ def _words(
 
 
 def _about(manifest: dict[str, Any]) -> dict[str, Any]:
-    """What the card says of the dataset, without what is nothing but a path of this machine."""
-    return {key: "" if is_place(value) else value for key, value in manifest["dataset"].items()}
+    """What the card says of the dataset: without what is nothing but a path of this machine, and of a path in the
+    middle of a sentence no more than its last name."""
+    return {key: "" if is_place(value) else without_places_within(value) for key, value in manifest["dataset"].items()}
 
 
 def _json(data: Any) -> bytes:
@@ -224,6 +223,9 @@ def _notes(manifest: dict[str, Any], going: Sequence[Going]) -> Iterator[str]:
             f"dataset.{key} is a path, {about[key]!r}, and is left out of the card; say in words what is meant, and "
             "build again"
         )
+    for key, value in about.items():
+        for place in [] if is_place(value) else places_within(value):
+            yield f"dataset.{key} names a path, {place!r}; no more than {without_place(place)!r} of it goes"
     if not about["source"]:
         yield "the card names no source; write dataset.source into the recipe and build again"
     empty = [split for split, rows in manifest["splits"].items() if not rows]

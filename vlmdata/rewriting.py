@@ -15,7 +15,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from vlmdata.contract import CONTRACT, stored_schema
-from vlmdata.dataset import MANIFEST, DataFile, read_manifest
+from vlmdata.dataset import MANIFEST, DataFile, data_files, read_manifest
+from vlmdata.generated import generated_in
 from vlmdata.ledger import Ledger
 from vlmdata.recipe import Recipe, recipe_from
 from vlmdata.record import Problem, problem_dict
@@ -77,7 +78,8 @@ def rewrite(wanted: Rewriting, folder: Path) -> None:
     recipe, ledger = _recipe(wanted, earlier), _ledger(wanted, earlier)
     write_json(folder / MANIFEST, _manifest(earlier, recipe, ledger, written))
     write_json(folder / REPORT, _report(wanted, recipe, ledger))
-    (folder / "README.md").write_text(dataset_card(recipe, ledger, written), encoding="utf-8", newline="\n")
+    card = dataset_card(recipe, ledger, written, generated_in(data_files(folder)))
+    (folder / "README.md").write_text(card, encoding="utf-8", newline="\n")
     if (wanted.source / QUARANTINE).is_file():
         shutil.copyfile(wanted.source / QUARANTINE, folder / QUARANTINE)
     else:

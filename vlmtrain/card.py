@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from vlmtrain.about_data import about_data
 from vlmtrain.config import ADAPTER_FOLDER, MODEL_FOLDER, RunConfig
 from vlmtrain.licences import BY_OTHERS_WORDS, LICENCES, TERMS
 from vlmtrain.processes import is_first
@@ -28,8 +29,8 @@ FRONT = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 class Facts:
     """What a card is written from: train.json, eval/results.json where there is one, and the dataset's own name.
 
-    `merged` is merge.json, of an adapter that was folded into its base; `repo` is the name on the Hub, of what is
-    pushed there.
+    `data` is what the dataset says of itself (`trained_on` of about_data.py). `merged` is merge.json, of an adapter
+    that was folded into its base; `repo` is the name on the Hub, of what is pushed there.
     """
 
     config: RunConfig
@@ -37,6 +38,7 @@ class Facts:
     results: Mapping[str, Any] | None
     dataset: str | None
     licence: str | None
+    data: Mapping[str, Any] = field(default_factory=dict)
     merged: Mapping[str, Any] | None = None
     repo: str | None = None
 
@@ -70,19 +72,30 @@ def write_card(config: RunConfig, folder: Path) -> None:
 
 def facts_of(config: RunConfig, folder: Path) -> Facts:
     """What lies in a run's folder, and beside it."""
+    train = _read(folder / "train.json") or {}
+    data = {**about_data(config.data.path), **(train.get("dataset") or {})}
     return Facts(
         config=config,
-        train=_read(folder / "train.json") or {},
+        train=train,
         results=_read(folder / "eval" / "results.json"),
-        dataset=((_read(config.data.path / "manifest.json") or {}).get("dataset") or {}).get("name"),
+        dataset=data.get("name"),
         licence=licence_of(config),
+        data=data,
     )
 
 
 def model_card(facts: Facts) -> str:
     """The card's text."""
     front = yaml.safe_dump(front_matter(facts), sort_keys=False, allow_unicode=True, width=10_000).strip()
-    parts = [f"# {facts.name}", _about(facts), *_licence(facts), *_results(facts), _training(facts), _use(facts)]
+    parts = [
+        f"# {facts.name}",
+        _about(facts),
+        *_licence(facts),
+        *_data(facts.data),
+        *_results(facts),
+        _training(facts),
+        _use(facts),
+    ]
     return f"---\n{front}\n---\n\n" + "\n\n".join(parts) + "\n"
 
 
@@ -167,6 +180,31 @@ def _licence(facts: Facts) -> Iterator[str]:
 def unchecked(facts: Facts) -> bool:
     """Whether the licence is one that nobody compared with the base's own card."""
     return facts.base in BY_OTHERS_WORDS and _cached_card(facts.config) is None
+
+
+def _data(data: Mapping[str, Any]) -> Iterator[str]:
+    """Under what terms the dataset came, where from, and how much of it a model wrote; what nobody stated is said."""
+    yield "## Training data"
+    licence = data.get("license")
+    said = [("Licence", licence if licence != "unknown" else None), ("Source", data.get("source"))]
+    lines = [f"- **{name}:** {_cell(text) if text else 'not stated'}" for name, text in said]
+    if data.get("attribution"):
+        lines.append(f"- **Attribution:** {_cell(data['attribution'])}")
+    yield "\n".join([*lines, f"- **Texts:** {_written(data)}"])
+
+
+def _written(data: Mapping[str, Any]) -> str:
+    """Who wrote the answers that were learned."""
+    if "written" not in data:
+        return "who wrote them is not stated"
+    if not data["written"]:
+        return f"of {data['rows']:,} rows, none says that a model wrote its answer"
+    by = ", ".join(_wrote(**each) for each in data["written"])
+    return f"of {data['rows']:,} rows, answers that a model wrote: {by}"
+
+
+def _wrote(model: str, through: str, rows: int) -> str:
+    return f"{rows:,} by {_cell(model) or 'a model'}{f' (through {_cell(through)})' if through else ''}"
 
 
 def _results(facts: Facts) -> Iterator[str]:

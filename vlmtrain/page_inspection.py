@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 
-from vlmdata.page import document, plural, section, shortened, table, text
+from vlmdata.page import document, section, shortened, table, text
 from vlmdata.page.gallery import SIDE, Picture, picture_html, thumbnail
+from vlmdata.words import plural
 from vlmtrain.inspected import ImageView, Inspection, Piece, RowView, piece_text
 from vlmtrain.report_inspection import totals
 

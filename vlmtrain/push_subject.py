@@ -83,7 +83,9 @@ def _merged_facts(folder: Path) -> Facts:
     if not list(folder.glob(f"*{WEIGHTS}")):
         raise RunError(f"{folder}: holds a {MERGE_FILE} but no weights; merge again")
     config = _config(folder, "run", MERGE_FILE)
-    return dataclasses.replace(facts_of(config, config.output), merged=read_json(folder / MERGE_FILE))
+    facts, merged = facts_of(config, config.output), read_json(folder / MERGE_FILE)
+    data = {**facts.data, **(merged.get("dataset") or {})}
+    return dataclasses.replace(facts, merged=merged, data=data, dataset=data.get("name"))
 
 
 def read_json(file: Path) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlmtrain import processes
+from vlmtrain.about_data import trained_on
 from vlmtrain.asking import Asker, collator_of, generation_of
 from vlmtrain.budget import Measure
-from vlmtrain.card import write_card
+from vlmtrain.card import facts_of, write_card
 from vlmtrain.checkpoints import FOLDER as CHECKPOINTS
 from vlmtrain.checkpoints import Checkpoint, refuse_other_run, whole_checkpoints
 from vlmtrain.config import ADAPTER_FOLDER, MERGE_FILE, MODEL_FOLDER, RunConfig, as_data, load_run, save_run
@@ -115,7 +116,8 @@ def sft(
         save_trained(model, folder, config, loaded)
         if processes.is_first():
             save_run(dataclasses.replace(config, output=folder), folder)
-            manifest = {**train_manifest(config, loaded, result, fingerprint), **examined.said(force=force)}
+            data = trained_on(config.data.path, fingerprint, rows.train)
+            manifest = {**train_manifest(config, loaded, result, data), **examined.said(force=force)}
             write_preflight(examined.result, folder / PREFLIGHT_FILE)
             said = json.dumps(manifest, indent=2, ensure_ascii=False)
             (folder / TRAIN_FILE).write_text(f"{said}\n", encoding="utf-8")
@@ -228,10 +230,15 @@ def _refuse_merge(found: Trained, onto: Onto, agreement_rows: int, min_agreement
 
 
 def _merge_setup(config: RunConfig, out: Path) -> dict[str, Any]:
-    """What merge.json says besides: the run, the versions, and how the dataset's recipe asked about a row."""
+    """What merge.json says besides: the run, its dataset, the versions, and how that one's recipe asked about a row."""
     recipe = recipe_of(config.data.path)
     asked = {key: recipe[key] for key in ("conversations", "clean", "images") if key in recipe}
-    return {"run": as_data(config, relative_to=out), "prompt": asked or None, "versions": versions()}
+    return {
+        "run": as_data(config, relative_to=out),
+        "dataset": dict(facts_of(config, config.output).data),
+        "prompt": asked or None,
+        "versions": versions(),
+    }
 
 
 def _behaviour(

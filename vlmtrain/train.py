@@ -324,11 +324,13 @@ def versions() -> dict[str, str]:
     return {"vlmtrain": __version__, **{name: metadata.version(name) for name in LIBRARIES}}
 
 
-def train_manifest(config: RunConfig, loaded: LoadedModel, result: TrainResult, fingerprint: str) -> dict[str, Any]:
-    """What train.json says: all that is needed to know, and to repeat, how the adapter was made."""
+def train_manifest(
+    config: RunConfig, loaded: LoadedModel, result: TrainResult, data: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What train.json says: all that is needed to know, and to repeat, how the adapter was made, `data` of its rows."""
     return {
         "config": as_data(config, relative_to=config.output),
-        "dataset": {"fingerprint": fingerprint},
+        "dataset": dict(data),
         "base_commit": loaded.commit,
         "device": loaded.describe(),
         "training": _figures(result),

@@ -1,8 +1,9 @@
-"""The pages that are made from the code: the command line's own help, and the keys of the settings' schemas."""
+"""What is made from the code: the command line's own help, the keys of the schemas, the places of the comparison."""
 
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -31,6 +32,12 @@ The other schemas are `record.v1` ([the contract](contract.md)), `manifest.v1` a
 `problem.v1` and `findings.v1` (what is found), `settings.v1` (`vlmdata.toml`), `preflight.v1` and `results.v1` (what
 vlmtrain writes).
 """
+WHERE_IT_WAS_READ = """## Where it was read
+
+Files and lines of the packages, as `make comparison` looks them up; the list is made from `benchmarks/comparison.yaml`.
+In brackets stands how often a word is there, where that is what is claimed. A `*` stands for any part of a path.
+
+"""
 LONGEST_DEFAULT = 100
 """Characters of a default that the page shows; `vlmdata schema` prints all."""
 
@@ -56,6 +63,20 @@ def command_line() -> str:
         made.append(text.strip().replace("\n# ", "\n## "))
     body = "\n\n".join(text.replace("\n## ", "\n### ").replace("# `", "## `", 1) for text in made)
     return f"{COMMAND_LINE}{body}\n"
+
+
+def where_it_was_read() -> str:
+    """The end of the comparison: each project's package, its claims, and the places that show them."""
+    from benchmarks import comparison
+
+    listed = []
+    for project, pinned in comparison.packages().items():
+        told = [
+            each.told.replace(each.place, f"`{each.place}`") for each in comparison.claims() if each.project == project
+        ]
+        text = f"- **{project}** `{pinned}`. {'; '.join(dict.fromkeys(told))}."
+        listed.append(textwrap.fill(text, 120, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
+    return WHERE_IT_WAS_READ + "\n".join(listed) + "\n"
 
 
 def settings() -> str:

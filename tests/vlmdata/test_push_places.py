@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlmdata.hub.places import is_place, without_place, without_places
+from vlmdata.hub.places import is_place, places_within, without_place, without_places, without_places_within
 
 NAMES = st.text("abcdefgh_-.0123456789 é", min_size=1).filter(lambda name: name not in {".", ".."})
 
@@ -61,6 +61,21 @@ def test_a_text_is_a_path_where_it_leads_to_a_place_of_a_machine(tmp_path: Path)
         assert is_place(text), text
     for text in ("our shop", "/r/pics", "/imagine", "", "https://example.org/a", "and/or", "/r/pics\n/data"):
         assert not is_place(text), text
+
+
+def test_of_a_path_in_a_sentence_no_more_than_its_last_name_stays(tmp_path: Path) -> None:
+    said = {
+        f"export of {tmp_path}/shop, May": "export of shop, May",
+        r"from C:\Users\jane\shop.": "from shop.",
+        "photos (~/photos/2024) and file:///srv/list": "photos (2024) and list",
+        r"on \\server\share\wares of it": "on wares of it",
+    }
+    for text, left in said.items():
+        assert without_places_within(text) == left
+        assert places_within(text)
+    for text in ("~50 photos a day", "and/or", "a / b", "see https://x.org/home/a", "1/2", r"\alpha", "/imagine a mug"):
+        assert without_places_within(text) == text
+        assert places_within(text) == []
 
 
 def test_texts_of_templates_are_no_paths_and_keys_can_be() -> None:

@@ -204,6 +204,16 @@ def test_generated_texts_are_told_with_their_model_and_share(shop: Shop) -> None
     assert "| `file` | file | 1 of 4 | 25.0% |" in (built.path / "README.md").read_text()
 
 
+def test_of_a_path_in_the_cards_words_its_last_name_goes_with_a_word(shop: Shop, tmp_path: Path, hub: Hub) -> None:
+    shop.write([product(number) for number in range(8)])
+    path = shop.build(dataset={**ABOUT, "source": f"export of {tmp_path}/spring, May"}).path
+    notes = vlmdata.push(path, "me/mugs").plan.notes
+    assert f"dataset.source names a path, '{tmp_path}/spring'; no more than 'spring' of it goes" in notes
+    sent = hub.dataset("me/mugs").files()
+    assert "**Source:** export of spring, May" in sent["README.md"].decode()
+    assert all(str(tmp_path) not in sent[name].decode() for name in ("README.md", "manifest.json"))
+
+
 def test_a_source_that_is_a_path_is_left_out_of_the_card_with_a_word(shop: Shop, tmp_path: Path, hub: Hub) -> None:
     shop.write([product(number) for number in range(8)])
     place = str(tmp_path / "export.csv")
@@ -242,6 +252,17 @@ def located() -> bytes:
     image, exif = drawn(9), drawn(9).getexif()
     exif.get_ifd(0x8825).update({1: "N", 2: (51.0, 30.0, 0.0), 3: "E", 4: (0.0, 7.0, 0.0)})
     return encoded(image, "JPEG", exif=exif)
+
+
+def test_every_photo_of_a_row_that_says_where_it_was_taken_is_named(shop: Shop) -> None:
+    shop.photo("home.jpg", located())
+    shop.photo("plain.png", encoded(drawn(7)))
+    shop.photo("door.jpg", located()[:-2] + b"\xff\xd9")
+    shop.write([product(0, photo="home.jpg;plain.png;door.jpg")])
+    built = shop.build(dataset=ABOUT, images={"root": "photos", "from": {"column": "photo", "separator": ";"}}).path
+    with pytest.raises(PushRefusedError, match="1 row has photos that tell") as raised:
+        vlmdata.push(built, "me/mugs", dry_run=True)
+    assert [problem.field for problem in raised.value.problems] == ["images[0]", "images[2]"]
 
 
 def test_photos_that_say_where_they_were_taken_are_refused_by_row_unless_allowed(shop: Shop, hub: Hub) -> None:

@@ -38,12 +38,23 @@ eval: {{batch_size: 4, metrics: [answer_loss, exact_match], controls: [], genera
 ADAPTER = ["README.md", "adapter_config.json", "adapter_model.safetensors", "train.json"]
 
 
+def tell_of_itself(data: Path, **said: str) -> None:
+    """Let a dataset's manifest say what a recipe's `dataset:` block does."""
+    manifest = json.loads((data / "manifest.json").read_text())
+    about = {"name": "shop", "license": "cc-by-4.0", "description": "", "source": "", "attribution": ""}
+    (data / "manifest.json").write_text(json.dumps({**manifest, "dataset": {**about, **said}}))
+
+
 @pytest.fixture(scope="module")
 def made(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a run that was trained and measured, and with what it was merged to."""
     folder = tmp_path_factory.mktemp("made")
     rows = product_rows(10)
-    data = save_dataset(folder / "shop", {"train": rows[:4], "test": rows[4:]})
+    written = {"description": "gemini", "model": "gemini_3|pro", "prompt_sha256": "0" * 64}
+    data = save_dataset(
+        folder / "shop", {"train": [row | {"provenance": written} for row in rows[:3]] + rows[3:4], "test": rows[4:]}
+    )
+    tell_of_itself(data, source=f"export of {folder}/wares, May", attribution="Mugs & Co <shop>")
     shutil.copytree(tiny("qwen2_vl"), folder / "base")
     (folder / "run.yaml").write_text(RUN.format(data=data, base=folder / "base"), encoding="utf-8")
     vlmtrain.sft(folder / "run.yaml")
@@ -110,6 +121,41 @@ def test_the_card_tells_base_scores_with_intervals_versions_and_how_to_load(
     assert " to " in next(line for line in text.splitlines() if line.startswith("| answer\\_loss |"))
     assert "| method | LoRA, r 4, alpha 8 |" in text
     assert "transformers 5." in text
+
+
+TRAINING_DATA = """## Training data
+
+- **Licence:** cc-by-4.0
+- **Source:** export of wares, May
+- **Attribution:** Mugs & Co \\<shop\\>
+- **Texts:** of 4 rows, answers that a model wrote: 3 by gemini\\_3\\|pro (through gemini)
+"""
+
+
+def test_the_card_goes_on_saying_what_the_dataset_says_of_itself_though_it_is_gone(run: Path) -> None:
+    assert TRAINING_DATA in (run / "README.md").read_text()
+    shutil.rmtree(run.parent / "shop")
+    for path in (run, run.parent / "merged"):
+        assert TRAINING_DATA in sent_card(path)
+    shutil.rmtree(run)
+    assert TRAINING_DATA in sent_card(run.parent / "merged")
+
+
+def test_what_nobody_stated_of_the_data_is_said_to_be_unstated(run: Path) -> None:
+    train = json.loads((run / "train.json").read_text())
+    (run / "train.json").write_text(json.dumps({**train, "dataset": {"fingerprint": "0"}}))
+    tell_of_itself(run.parent / "shop", license="unknown", source=str(run))
+    card = sent_card(run)
+    assert "- **Licence:** not stated\n- **Source:** not stated\n- **Texts:** who wrote them is not stated\n" in card
+    (run / "train.json").write_text(json.dumps({**train, "dataset": {"rows": 4, "written": []}}))
+    assert "of 4 rows, none says that a model wrote its answer" in sent_card(run)
+
+
+def sent_card(path: Path) -> str:
+    plan = vlmtrain.push(path, "me/mugs", dry_run=True).plan
+    (card,) = [each.content for each in plan.going if each.path == "README.md"]
+    assert isinstance(card, bytes)
+    return card.decode()
 
 
 @pytest.mark.long

@@ -30,7 +30,9 @@ class Gemini(Exporter):
     survey: Survey
     options: Options
     images: ImageFiles = field(init=False)
-    holds: ClassVar[Holds] = Holds(reader="Gemini", image_formats=frozenset({"JPEG", "PNG", "WEBP", "HEIF"}))
+    holds: ClassVar[Holds] = Holds(
+        reader="Gemini", image_formats=frozenset({"JPEG", "PNG", "WEBP", "HEIF"}), uploaded=True
+    )
 
     def __post_init__(self) -> None:
         self.images = ImageFiles(self.folder)

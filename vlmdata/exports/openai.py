@@ -28,7 +28,7 @@ class OpenAI(Exporter):
     folder: Path
     survey: Survey
     options: Options
-    holds: ClassVar[Holds] = Holds(reader="OpenAI", image_formats=frozenset({"JPEG", "PNG", "WEBP"}))
+    holds: ClassVar[Holds] = Holds(reader="OpenAI", image_formats=frozenset({"JPEG", "PNG", "WEBP"}), uploaded=True)
 
     def losses(self, row: Row) -> Iterator[str]:
         """Rows that the file holds, and that OpenAI passes over."""

@@ -35,6 +35,7 @@ class Holds:
     turns_images: bool = True
     anything: bool = False
     splits_of_datasets: bool = False
+    uploaded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

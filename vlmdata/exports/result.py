@@ -12,6 +12,7 @@ from vlmdata.contract import CONTRACT
 from vlmdata.exports.protocol import Opening
 from vlmdata.record import Problem
 from vlmdata.version import __version__
+from vlmdata.words import plural
 
 NOT_EXPORTED = "not_exported.jsonl"
 
@@ -26,13 +27,18 @@ class Loss:
     rows: int
     examples: tuple[str, ...]
 
+    def as_dict(self) -> dict[str, Any]:
+        """As plain data."""
+        return {"kind": self.kind, "rows": self.rows, "meaning": self.meaning, "examples": list(self.examples)}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportResult:
     """What became of a dataset's rows. `path` is the new folder.
 
     `splits` holds the exported rows of each split, `files` the names of the files that rows stand in; `losses` what was
-    left behind of exported rows; `reasons` counts, by rule, why rows were not exported (one may have several), and
+    left behind of exported rows; `located`, of what is made to be uploaded, the rows whose photos say where they were
+    taken; `reasons` counts, by rule, why rows were not exported (one may have several), and
     `problems` are the first of these. `opening` says how the export is opened.
     """
 
@@ -49,6 +55,7 @@ class ExportResult:
     reasons: Mapping[str, int]
     problems: tuple[Problem, ...]
     opening: Opening
+    located: Loss | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The result as plain data, without the place that it was written to."""
@@ -60,10 +67,8 @@ class ExportResult:
             "splits": dict(self.splits),
             "files": list(self.files),
             "images": {"references": self.image_references, "bytes": self.image_bytes},
-            "losses": [
-                {"kind": loss.kind, "rows": loss.rows, "meaning": loss.meaning, "examples": list(loss.examples)}
-                for loss in self.losses
-            ],
+            "losses": [loss.as_dict() for loss in self.losses],
+            "located": self.located.as_dict() if self.located is not None else None,
             "not_exported": dict(self.reasons),
             "open": {"text": self.opening.text, "command": self.opening.command},
         }
@@ -81,6 +86,10 @@ def export_text(done: ExportResult, out: str) -> str:
     if done.losses:
         lines.append(f"left behind     what {done.format} has no place for; the rows themselves are whole")
         lines += [f"  {loss.kind:<19} {loss.rows:>9,} rows  {loss.meaning}" for loss in done.losses]
+    if done.located is not None:
+        named = ", ".join(done.located.examples)
+        more = ", …" if done.located.rows > len(done.located.examples) else ""
+        lines.append(f"before upload   {plural(done.located.rows, 'row')}: {done.located.meaning} ({named}{more})")
     if done.rows_not_exported:
         counts = "   ".join(f"{rule} {rows:,}" for rule, rows in done.reasons.items())
         lines.append(f"not exported    {counts}    {out}/{NOT_EXPORTED}")

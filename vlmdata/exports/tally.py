@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,13 +18,18 @@ from vlmdata.exports.row import Row
 from vlmdata.record import Problem, problem_dict
 
 EXAMPLES = 5
+LOCATED = "location"
 
 
 @dataclass(slots=True)
 class Tally:
-    """What is counted while rows pass, and the file that those go to which can't be exported."""
+    """What is counted while rows pass, and the file that those go to which can't be exported.
+
+    `tells_place` says of a picture whether it says where it was taken, or may; of none where nothing is to be uploaded.
+    """
 
     file: Path
+    tells_place: Callable[[memoryview], bool] = lambda _: False
     read: int = 0
     refused: int = 0
     splits: dict[str, int] = field(default_factory=dict)
@@ -32,15 +37,16 @@ class Tally:
     image_bytes: int = 0
     lost: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=dict)
+    located: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)
     _lines: Any = None
 
     @classmethod
     @contextmanager
-    def into(cls, folder: Path) -> Iterator[Tally]:
+    def into(cls, folder: Path, tells_place: Callable[[memoryview], bool]) -> Iterator[Tally]:
         """A tally whose file stands in a folder; where every row could go, there is none."""
-        tally = cls(folder / NOT_EXPORTED)
+        tally = cls(folder / NOT_EXPORTED, tells_place)
         try:
             with tally.file.open("w", encoding="utf-8", newline="\n") as tally._lines:
                 yield tally
@@ -73,9 +79,15 @@ class Tally:
         self.image_bytes += sum(len(picture.data) for picture in row.images)
         for kind in dict.fromkeys(kinds):
             self.lost[kind] += 1
-            examples = self.examples.setdefault(kind, [])
-            if len(examples) < EXAMPLES:
-                examples.append(row.id)
+            self._example(kind, row)
+        if any(self.tells_place(picture.data) for picture in row.images):
+            self.located += 1
+            self._example(LOCATED, row)
+
+    def _example(self, kind: str, row: Row) -> None:
+        examples = self.examples.setdefault(kind, [])
+        if len(examples) < EXAMPLES:
+            examples.append(row.id)
 
     def result(self, out: Path, name: str, exporter: Exporter, files: Sequence[str]) -> ExportResult:
         """The counts, which must balance."""
@@ -93,10 +105,17 @@ class Tally:
             image_references=self.references,
             image_bytes=self.image_bytes,
             losses=tuple(self._losses(exporter.holds.reader)),
+            located=self._located(),
             reasons=dict(sorted(self.reasons.items())),
             problems=tuple(self.problems),
             opening=exporter.finish(),
         )
+
+    def _located(self) -> Loss | None:
+        if not self.located:
+            return None
+        meaning = "their photos say where they were taken, or may; images.metadata: strip_location takes that out"
+        return Loss(kind=LOCATED, meaning=meaning, rows=self.located, examples=tuple(self.examples[LOCATED]))
 
     def _losses(self, reader: str) -> Iterator[Loss]:
         for kind, meaning in LOSSES.items():

@@ -10,6 +10,11 @@ from typing import Any
 ELSEWHERE = re.compile(r"(~|/|\\|\.{1,2}[/\\]|\.\.$|[A-Za-z]:[/\\]|file:)|.*[/\\]\.\.([/\\]|$)", re.DOTALL)
 """The beginning of a path that is no plain name below the folder at hand."""
 
+WITHIN = re.compile(
+    r"(?<![\w/\\.:~-])(?:~[\w.-]*[/\\]|\.{1,2}[/\\]|[A-Za-z]:[/\\]|\\\\|file:/+|/)(?=\w)[^\s\"'`()<>\[\]{}|,;]*(?<![.:!?])"
+)
+"""What may be a path in the middle of a sentence."""
+
 PROSE = frozenset({"conversations", "clean", "fields", "tags"})
 """Keys of a recipe below which stand texts for readers and models; a slash in them is no path."""
 
@@ -38,6 +43,16 @@ def is_place(text: str) -> bool:
         return False
     first = re.match(r"/[^/\s]+(?=/|$)", text)
     return first is None or Path(first[0]).exists()
+
+
+def places_within(text: str) -> list[str]:
+    """The paths of a machine that stand in a sentence, as `export of /home/me/shop` does."""
+    return [found[0] for found in WITHIN.finditer(text) if is_place(found[0])]
+
+
+def without_places_within(text: str) -> str:
+    """A sentence with each such path cut to its last name."""
+    return WITHIN.sub(lambda found: without_place(found[0]) if is_place(found[0]) else found[0], text)
 
 
 def _is_prose(key: str, value: Any) -> bool:

@@ -135,8 +135,11 @@ class Reader:
         seen = treated.examined
         if "animated" in examined.traits:
             seen = replace(seen, traits=seen.traits | {"animated"})
+        found = treated.examined.image
         return Verified(
-            image=replace(treated.examined.image, name=_name(original, treated), location=location),
+            image=Inspected(
+                info=found.info, size=found.size, xxh3=found.xxh3, name=_name(original, treated), location=location
+            ),
             warnings=tuple(_warnings(seen, self.settings, reference)),
             changes=original.changes + treated.changes,
         )

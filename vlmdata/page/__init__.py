@@ -41,11 +41,6 @@ def shortened(value: str, most: int) -> str:
     return f"{value[:most].rstrip()} … ({len(value) - most:,} more characters)"
 
 
-def plural(count: int, one: str, many: str = "") -> str:
-    """`1 row`, `1,203 rows`."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
 def size_words(size: float) -> str:
     """A number of bytes as a person says it."""
     for unit, scale in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):

@@ -11,8 +11,9 @@ from typing import Any
 
 from PIL import Image
 
-from vlmdata.page import plural, shortened, text
+from vlmdata.page import shortened, text
 from vlmdata.pixels import PixelError, flatten, open_image, orientation, pillow_errors, turned
+from vlmdata.words import plural
 
 SIDE = 224
 """The longer side of a thumbnail, in pixels."""

@@ -11,6 +11,7 @@ from vlmdata.contract import CONTRACT
 from vlmdata.ledger import Ledger
 from vlmdata.recipe import Recipe
 from vlmdata.record import Change, Problem, problem_dict
+from vlmdata.words import plural
 
 SAMPLES = 5
 MOST_KINDS = 100
@@ -92,7 +93,7 @@ def terminal_text(report: Mapping[str, Any], out: str, *, problems: Sequence[Pro
     reasons = "  ".join(f"{count:,} ({reason})" for reason, count in rows["skipped"].items())
     label = max(len(source), 15)
     lines = [
-        f"{source:<{label}} {rows['read']:,} rows read",
+        f"{source:<{label}} {plural(rows['read'], 'row')} read",
         f"{'  used':<{label}} {rows['used']:,}    skipped {skipped:,}{f': {reasons}' if skipped else ''}    "
         f"rejected {rows['rejected']:,}",
         f"{'conversations':<{label}} {conversations['made']:,} made = {conversations['accepted']:,} accepted"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from vlmdata.page import coded, document, plural, section, shortened, table, text
+from vlmdata.page import coded, document, section, shortened, table, text
 from vlmdata.page.gallery import Card, card_html, filters
 from vlmdata.record import Problem, problem_dict
 from vlmdata.reports.html_rejected import problem_html
 from vlmdata.rules import rulebook
+from vlmdata.words import plural
 
 if TYPE_CHECKING:
     from vlmdata.validation_result import Target, ValidationResult

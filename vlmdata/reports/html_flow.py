@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vlmdata.page import plural, shortened, table, text
+from vlmdata.page import shortened, table, text
 from vlmdata.page.charts import share_bar
+from vlmdata.words import plural
 
 COLUMNS = (0, 210, 425, 640, 845)
 """Where the bars stand in a drawing of 1,000 units: read, used, made, accepted, splits."""

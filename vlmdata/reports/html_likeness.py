@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vlmdata.dataset import DataFile
-from vlmdata.page import plural, section, shortened, text
+from vlmdata.page import section, shortened, text
 from vlmdata.page.gallery import Picture, picture_html, thumbnail
 from vlmdata.reports.html_rows import fetch, place
 from vlmdata.reports.html_statistics import Choice
+from vlmdata.words import plural
 
 MOST_PAIRS = 16
 Held = Mapping[int, tuple[str, Mapping[str, Any]]]

@@ -9,8 +9,9 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from vlmdata.page import plural, shortened, text
+from vlmdata.page import shortened, text
 from vlmdata.page.gallery import Card, pairs
+from vlmdata.words import plural
 
 LONGEST_LINE, MOST_BYTES = 4_000_000, 400_000_000
 ROWS_OF_RULE, MOST_ROWS = 4, 40

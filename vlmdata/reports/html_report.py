@@ -16,7 +16,7 @@ from typing import Any
 from vlmdata.contract import validator
 from vlmdata.dataset import DataFile, data_files, schema_problems
 from vlmdata.errors import ContractError
-from vlmdata.page import coded, document, plural, section, shortened, text
+from vlmdata.page import coded, document, section, shortened, text
 from vlmdata.page.gallery import Card, card_html, filters
 from vlmdata.reports.html_flow import flow
 from vlmdata.reports.html_likeness import likeness_samples, likeness_section
@@ -34,6 +34,7 @@ from vlmdata.reports.html_sections import (
     verdict,
 )
 from vlmdata.reports.html_statistics import Statistics, statistics
+from vlmdata.words import plural
 
 PAGE = "report.html"
 MOST_BYTES = 4_800_000

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vlmdata.page import coded, plural, section, shortened, size_words, table, text
+from vlmdata.page import coded, section, shortened, size_words, table, text
 from vlmdata.page.charts import Chart, histogram, scatter, share_bar
 from vlmdata.reports.build_report import LEFT_OUT, left_out_keys
 from vlmdata.reports.html_counts import Distribution, TagValues
 from vlmdata.reports.html_rejected import problem_html
 from vlmdata.reports.html_statistics import Statistics
 from vlmdata.rules import rulebook
+from vlmdata.words import plural
 
 MOST_RULES, MOST_SPLITS, MOST_TAGS, MOST_VALUES = 60, 40, 12, 12
 SPLIT_COLUMNS = 4

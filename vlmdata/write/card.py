@@ -11,17 +11,16 @@ from vlmdata.ledger import Ledger
 from vlmdata.recipe import DatasetInfo, Recipe, portable
 from vlmdata.rules import rulebook
 from vlmdata.version import __version__
+from vlmdata.words import plural
 from vlmdata.write.arrow_files import WrittenFile
 from vlmdata.write.card_front import FOLDER, Generated, Layout, Subject, front_matter, split_bytes
 
 
-def dataset_card(recipe: Recipe, ledger: Ledger, files: Sequence[WrittenFile] = ()) -> str:
-    """The card of a dataset where it was built, from the recipe's `dataset:` block, the counts and the files."""
-    written = ledger.changed.get("describe.written", 0)
-    generated = []
-    if recipe.describe is not None and written:
-        model = recipe.describe.model or recipe.describe.provider
-        generated = [Generated(model=model, provider=recipe.describe.provider, rows=written, of=ledger.rows_used)]
+def dataset_card(
+    recipe: Recipe, ledger: Ledger, files: Sequence[WrittenFile] = (), generated: Sequence[Generated] = ()
+) -> str:
+    """The card of a dataset where it was built, from the recipe's `dataset:` block, the counts, the files, and who
+    wrote texts of theirs."""
     return card_text(Subject.of(recipe.dataset, portable(recipe), generated), ledger, files)
 
 
@@ -67,7 +66,7 @@ def _splits(ledger: Ledger, files: Sequence[WrittenFile], layout: Layout) -> Ite
     rows = [[_cell(split), f"{count:,}", f"{sizes[split]:,}"] for split, count in ledger.splits.items()]
     yield "## Splits"
     yield _table(["split", "conversations", "bytes"], rows)
-    largest = f"the largest holds {ledger.largest_group:,} conversations"
+    largest = f"the largest holds {plural(ledger.largest_group, 'conversation')}"
     yield f"{ledger.groups:,} groups, none of them in two splits; {largest}."
 
 
@@ -80,9 +79,9 @@ def _how_built(subject: Subject, ledger: Ledger, layout: Layout) -> Iterator[str
         f"which stands in `manifest.json` with the hashes of its sources.{page}"
     )
     yield (
-        f"- {ledger.rows_read:,} rows read: {ledger.rows_used:,} used, {ledger.rows_skipped:,} skipped, "
+        f"- {plural(ledger.rows_read, 'row')} read: {ledger.rows_used:,} used, {ledger.rows_skipped:,} skipped, "
         f"{ledger.rows_rejected:,} rejected{rejected}\n"
-        f"- {ledger.conversations_made:,} conversations made: {ledger.conversations_accepted:,} accepted, "
+        f"- {plural(ledger.conversations_made, 'conversation')} made: {ledger.conversations_accepted:,} accepted, "
         f"{ledger.conversations_deduplicated:,} deduplicated, {ledger.conversations_rejected:,} rejected\n"
         f"- {ledger.images_unique:,} unique images in {ledger.images_references:,} places, "
         f"{_image_changes(ledger)}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from vlmdata.page import plural, shortened, text
+from vlmdata.page import shortened, text
+from vlmdata.words import plural
 from vlmtrain.findings import findings, warnings
 from vlmtrain.page.changes import shares_of, sides_bar
 from vlmtrain.page.colours import kind_of

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from vlmdata.page import plural, section, shortened, text
+from vlmdata.page import section, shortened, text
 from vlmdata.page.gallery import Card, Picture, card_html, filters, picture_html, thumbnail
+from vlmdata.words import plural
 from vlmtrain.page.choosing import Chosen, chosen_rows
 from vlmtrain.page.colours import kind_of
 from vlmtrain.page.differences import marked

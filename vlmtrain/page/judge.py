@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from vlmdata.page import plural, section, shortened, text
+from vlmdata.page import section, shortened, text
+from vlmdata.words import plural
 from vlmtrain.judge.words import agreement_words, judge_name, judge_warnings, preference_words, without_verdict
 from vlmtrain.page.tables import folding_table
 

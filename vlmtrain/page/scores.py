@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vlmdata.page import plural, section, text
+from vlmdata.page import section, text
+from vlmdata.words import plural
 from vlmtrain.page.colours import kind_of
 from vlmtrain.page.lanes import Dot, even_scale, key, lane, scale_of
 from vlmtrain.page.tables import folding_table

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vlmdata.page import plural, section, shortened, text
+from vlmdata.page import section, shortened, text
+from vlmdata.words import plural
 from vlmtrain.comparing import SMALL
 from vlmtrain.page.lanes import Dot, Scale, even_scale, lane
 from vlmtrain.page.scores import verdict_badge

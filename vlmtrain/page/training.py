@@ -9,8 +9,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vlmdata.page import plural, section, shortened, size_words, table, text
+from vlmdata.page import section, shortened, size_words, table, text
 from vlmdata.page.charts import BOTTOM, LEFT, RIGHT, TOP, Chart, figure
+from vlmdata.words import plural
 from vlmtrain.score_words import number
 
 Json = Mapping[str, Any]

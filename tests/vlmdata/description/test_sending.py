@@ -71,6 +71,17 @@ def test_a_photo_that_says_where_it_was_taken_is_refused_where_the_recipe_wants_
         vlmdata.build(recipe, tmp_path / "out")
 
 
+def test_every_photo_of_a_row_that_says_where_it_was_taken_is_named(catalog: Catalog) -> None:
+    for name in ("a.jpeg", "b.jpeg", "c.jpeg"):
+        (catalog.folder / name).write_bytes(photo(4, kind="JPEG") if name == "b.jpeg" else with_position())
+    catalog.rows([["P0", "Chair 0", "Maker", "a.jpeg;b.jpeg;c.jpeg", ""]])
+    with GeminiServer() as server:
+        described(catalog.recipe(pictures={"location": "refuse"}), server)
+        assert server.number == 0
+    (entry,) = [entry for entry in catalog.entries() if entry.get("ended") == "location"]
+    assert entry["reason"] == "'a.jpeg', 'c.jpeg'"
+
+
 @pytest.mark.parametrize("location", ["strip", "refuse"])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_a_place_in_a_second_picture_behind_a_plain_one_is_not_sent(catalog: Catalog, location: str, kind: str) -> None:

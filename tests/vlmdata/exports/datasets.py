@@ -17,12 +17,15 @@ from vlmdata.write.arrow_files import WrittenFile, write_split_metadata, write_s
 
 TURNED = Image.Exif()
 TURNED[0x0112] = 6
+PLACED = Image.Exif()
+PLACED.get_ifd(0x8825).update({1: "N", 2: (51.0, 30.0, 0.0), 3: "E", 4: (0.0, 7.0, 0.0)})
 PICTURES = {
     "mug.png": encoded(drawn(0)),
     "cup.jpg": encoded(drawn(1), "JPEG"),
     "pot.webp": encoded(drawn(2), "WEBP"),
     "jug 7.PNG": encoded(drawn(3)),
     "phone.jpg": encoded(drawn(4), "JPEG", exif=TURNED),
+    "home.jpg": encoded(drawn(5), "JPEG", exif=PLACED),
 }
 FORMATS = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP"}
 

@@ -387,3 +387,20 @@ def test_the_command_exits_with_one_where_a_row_could_not_go(
 
 def test_every_loss_is_told_in_words_that_fit_any_reader() -> None:
     assert all(meaning.format(reader="it") for meaning in LOSSES.values())
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_photos_that_say_where_they_were_taken_are_told_of_where_an_export_is_to_be_uploaded(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [asked("a"), record("b", turn("user", None, "a"), turn("assistant", "b"), images=["home.jpg"])]
+    path = write_dataset(tmp_path / "dataset", train=rows)
+    assert run("export", str(path), "--to", name, "--out", str(tmp_path / "out")) == 0
+    located = json.loads((tmp_path / "out" / "export.json").read_text("utf-8"))["located"]
+    said = "before upload   1 row: their photos say where they were taken"
+    if name in {"openai", "gemini"}:
+        assert (located["rows"], located["examples"]) == (1, ["b"])
+        assert said in capsys.readouterr().out
+    else:
+        assert located is None
+        assert said not in capsys.readouterr().out

@@ -134,6 +134,11 @@ def test_a_parquet_of_ours_is_imported_with_all_that_stands_beside_the_conversat
     for name in ("id", "messages", "group", "tags", "fields", "provenance"):
         assert [row[name] for row in back] == [row[name] for row in rows], name
     assert report["changes"] == []
+    card = (tmp_path / "back" / "README.md").read_text()
+    assert "annotations_creators:\n- machine-generated" in card
+    assert "| `gemini-x` | gemini | 1 of 2 | 50.0% |" in card
+    vlmdata.split(tmp_path / "back", tmp_path / "split", {"train": 1})
+    assert "| `gemini-x` | gemini | 1 of 2 | 50.0% |" in (tmp_path / "split" / "README.md").read_text()
 
 
 @pytest.mark.parametrize("name", sorted(set(SOURCES) - {"llava"}))

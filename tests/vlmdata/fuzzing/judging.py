@@ -105,12 +105,11 @@ def stem(name: str) -> str:
 
 
 def unsound(folder: Path) -> Iterator[str]:
-    """What is wrong with a published dataset."""
-    result = validate(folder)
+    """What is wrong with a published dataset. A build tells of a picture that some processors refuse, and keeps it."""
+    result, counts = validate(folder), _counts(folder)
     for problem in result.problems:
-        if problem.severity == "error":
+        if problem.severity == "error" and problem.rule not in counts["warned_by_rule"]:
             yield f"validate: {problem}"
-    counts = _counts(folder)
     if result.records != counts["conversations"]["accepted"]:
         yield f"{result.records} records, {counts['conversations']['accepted']} accepted"
 
