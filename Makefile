@@ -15,7 +15,7 @@ TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4
 # Threads that wait without spinning: several times faster on a busy machine, no slower on a free one.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test test-families test-long interop comparison check fix bench fuzz docs dist test-wheel install clean
+.PHONY: demo test test-families test-long test-lowest interop comparison check fix bench fuzz docs dist test-wheel install clean
 
 install: $(STAMP)
 
@@ -39,6 +39,18 @@ test-long: $(STAMP)
 # Every family with every kind of rows, trained, resumed, evaluated and merged; `make test` runs one cell of six.
 test-families: $(STAMP)
 	$(TEST) load -m '' tests/vlmtrain/families
+
+# The tests of vlmdata with the oldest versions that it says it works with, in an environment of their own.
+LOWEST := .venv-lowest
+TOOLS := pytest pytest-timeout pytest-xdist hypothesis markdown-it-py openpyxl scikit-learn selenium webdataset
+test-lowest: $(LOWEST)/.installed
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile tests/vlmdata tests/test_samples.py
+
+$(LOWEST)/.installed: pyproject.toml constraints-lowest.txt
+	test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
+	echo '*' > $(LOWEST)/.gitignore
+	$(LOWEST)/bin/python -m pip install --quiet --no-compile --constraint constraints-lowest.txt --editable '.[excel,gemini,gemini-legacy,heic,language,openai]' $(TOOLS)
+	@touch $@
 
 # What a release consists of: the wheel is made from the sdist.
 dist: $(STAMP)
@@ -91,4 +103,4 @@ docs: $(STAMP)
 	@echo "-> out/docs/index.html"
 
 clean:
-	rm -rf $(VENV) $(INTEROP) out
+	rm -rf $(VENV) $(INTEROP) $(LOWEST) out

@@ -69,8 +69,8 @@ def description(number: int) -> str:
     """Its description, as long as a shop's, in which no rule finds anything."""
     wood, thing = WOODS[number % len(WOODS)], THINGS[number % len(THINGS)]
     return (
-        f"A {thing} of solid {wood}, {40 + number % 60} cm wide and {30 + number % 90} cm high, oiled by hand and joined "
-        f"without screws. Piece {number} of the workshop's spring series, with rounded edges and a matt surface."
+        f"A {thing} of solid {wood}, {40 + number % 60} cm wide and {30 + number % 90} cm high, oiled by hand and "
+        f"joined without screws. Piece {number} of the workshop's spring series, with rounded edges and a matt surface."
     )
 
 

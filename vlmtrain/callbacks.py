@@ -108,7 +108,7 @@ def _ending(settings: TrainConfig, stopping: Stopping) -> Any:
                 stopping.reason = "max_hours"
             stopping.reason = REASONS[processes.highest(REASONS.index(stopping.reason))]
             if stopping.reason is not None:
-                control.should_save = control.should_training_stop = True
+                control.should_log = control.should_save = control.should_training_stop = True
 
         def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
             """Keep what is the best so far, and count the measurements without a fall."""

@@ -19,6 +19,7 @@ from vlmtrain.config import ADAPTER_FOLDER, MODEL_FOLDER, RunConfig
 from vlmtrain.licences import BY_OTHERS_WORDS, LICENCES, TERMS
 from vlmtrain.processes import is_first
 from vlmtrain.run_problems import looks_local
+from vlmtrain.trained_rows import trained_words
 
 CARD_FILE = "README.md"
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -139,8 +140,10 @@ def _cached_card(config: RunConfig) -> Path | None:
 
 
 def _model_index(facts: Facts) -> list[dict[str, Any]] | None:
-    """The measured scores, as the Hub shows them beside the card."""
+    """The measured scores, as the Hub shows them beside the card; none of rows that were trained on."""
     if facts.results is None or facts.kind not in facts.results["candidates"]:
+        return None
+    if facts.results["dataset"].get("trained_on"):
         return None
     scores = facts.results["candidates"][facts.kind]["metrics"]
     measured = {
@@ -216,7 +219,7 @@ def _results(facts: Facts) -> Iterator[str]:
     dataset, candidates = facts.results["dataset"], facts.results["candidates"]
     part = "all rows" if dataset["limit"] is None else "the first rows"
     yield (
-        f"On {dataset['rows']:,} held-out rows, {part} of the split `{dataset['split']}`; base and trained model were "
+        f"On {_asked(dataset)}, {part} of the split `{dataset['split']}`; base and trained model were "
         "asked in the same way."
     )
     columns = {name: _scores(found) for name, found in candidates.items()}
@@ -240,6 +243,12 @@ def _results(facts: Facts) -> Iterator[str]:
     yield "\n".join(about)
 
 
+def _asked(dataset: Mapping[str, Any]) -> str:
+    """How many rows were asked, and whether they were held out."""
+    learned = dataset.get("trained_on")
+    return f"{trained_words(learned, dataset['rows'])}{' and so not held out' if learned else ''}"
+
+
 def _scores(found: Mapping[str, Any]) -> dict[str, str]:
     """Each score of a candidate, with its interval where it has one."""
     intervals = found.get("intervals") or {}
@@ -258,6 +267,7 @@ def _training(facts: Facts) -> str:
         ("method", f"LoRA, r {lora.r}, alpha {lora.alpha:g}" if lora else f"own weights of {_list(facts)}"),
         ("base loaded as", facts.config.model.load),
         ("steps", f"{figures.get('steps', 0):,}"),
+        *_ended(figures),
         ("rows seen", f"{figures.get('rows_seen', 0):,}"),
         ("tokens learned", f"{figures.get('tokens_learned', 0):,} of {figures.get('tokens_seen', 0):,}"),
         ("parameters trained", f"{figures.get('parameters_trained', 0):,} of {figures.get('parameters', 0):,}"),
@@ -273,6 +283,14 @@ def _training(facts: Facts) -> str:
     manifest = "train.json" if facts.merged is None else "merge.json"
     again = f"`{manifest}` holds every setting." if facts.repo else "`run.yaml` repeats it."
     return f"## Training\n\n| | |\n|---|---|\n{table}\n\n{again} Versions: {versions}."
+
+
+def _ended(figures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What ended a training before its last step, and the step that was kept, where a validation split chose it."""
+    if figures.get("stopped"):
+        yield "stopped by", f"{_cell(figures['stopped'])}, of {figures.get('steps_planned') or 0:,} steps"
+    if figures.get("best_step") is not None:
+        yield "step kept", f"{figures['best_step']:,}, validation loss {_number(figures.get('best_loss'))}"
 
 
 def _list(facts: Facts) -> str:

@@ -7,6 +7,7 @@ place of a good one.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ from vlmtrain.errors import RunError
 FOLDER = "checkpoints"
 PREFIX = "checkpoint-"
 MARK = "whole.json"
+SUMS = "sums.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,29 @@ class Checkpoint:
     path: Path
     step: int
     identity: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sums:
+    """What a training has done so far, over all processes, and over all pieces of one that was interrupted."""
+
+    rows: int = 0
+    tokens: int = 0
+    learned: int = 0
+    seconds: float = 0.0
+
+
+def write_sums(folder: Path, sums: Sums) -> None:
+    """Put down beside a checkpoint what was done until then."""
+    (folder / SUMS).write_text(json.dumps(dataclasses.asdict(sums)), encoding="utf-8")
+
+
+def read_sums(folder: Path) -> Sums:
+    """The same; nothing of a checkpoint from before that was kept."""
+    try:
+        return Sums(**json.loads((folder / SUMS).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return Sums()
 
 
 def mark_whole(folder: Path, identity: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -126,14 +127,21 @@ def sft_lines(result: SftResult) -> Iterator[str]:
     if not result.preflight.passed:
         yield "forced      preflight had failed; train.json says so"
     share = trained.parameters_trained / max(trained.parameters, 1)
-    yield f"trained     {trained.steps:,} steps, {trained.rows_seen:,} rows, loss {trained.final_loss:.4f}"
+    loss = "" if math.isnan(trained.final_loss) else f", loss {trained.final_loss:.4f}"
+    yield f"trained     {trained.steps:,} steps, {trained.rows_seen:,} rows{loss}"
+    if trained.stopped:
+        yield f"stopped     by train.{trained.stopped} at step {trained.steps:,} of {trained.steps_planned or 0:,}"
+    if trained.best_step is not None:
+        measured = "" if trained.best_loss is None else f", the lowest validation loss: {trained.best_loss:.4f}"
+        yield f"kept        step {trained.best_step:,}{measured}"
     yield f"tokens      {trained.tokens_seen:,} seen, {trained.tokens_learned:,} of them learned"
     what = "adapter" if result.adapter else "model"
     yield f"{what:12}{trained.parameters_trained:,} parameters trained ({share:.1%} of {trained.parameters:,})"
     yield f"memory      {trained.peak_memory_bytes / 2**30:.2f} GiB at most, of {trained.peak_memory_of}"
     cost = "" if trained.cost is None else f", {trained.cost:,.4f} {trained.currency}"
     yield f"time        {trained.seconds:,.1f} s{cost}"
-    yield f"-> {shown_path(result.output)}    measure it: vlmtrain eval {shown_path(result.output)}"
+    measure = f"    measure it: vlmtrain eval {shown_path(result.output)}" if result.can_evaluate else ""
+    yield f"-> {shown_path(result.output)}{measure}"
 
 
 def _made(result: SftResult) -> dict[str, str | None]:

@@ -33,6 +33,7 @@ from vlmtrain.publishing import staged
 from vlmtrain.results_file import RESULTS_FILE, versions, write_result
 from vlmtrain.run_page import write_page
 from vlmtrain.trained import require_trained
+from vlmtrain.trained_rows import other_dataset, trained_count
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -152,13 +153,16 @@ def _setup(questions: Questions, specs: Sequence[CandidateSpec], *, limit: int |
     config = questions.config
     data = as_data(config, relative_to=config.output)
     trained = next((spec.trained for spec in specs if spec.name in ("adapter", "model")), None)
+    fingerprint = dataset_fingerprint(config.data.path)
+    learned = _learned(config, questions.rows, fingerprint) if trained else {}
     return {
         "dataset": {
             "path": data["data"]["path"],
-            "fingerprint": dataset_fingerprint(config.data.path),
+            "fingerprint": fingerprint,
             "split": config.eval.split,
             "rows": len(questions.rows),
             "limit": limit,
+            **learned,
         },
         "model": {
             **data["model"],
@@ -171,6 +175,14 @@ def _setup(questions: Questions, specs: Sequence[CandidateSpec], *, limit: int |
             "budget": data["budget"],
         },
         "versions": versions(),
+    }
+
+
+def _learned(config: RunConfig, rows: Dataset, fingerprint: str) -> dict[str, Any]:
+    """How many of the rows were trained on, and whether the dataset is another one than the training's."""
+    return {
+        "trained_on": trained_count(config, rows, config.eval.split),
+        "other_than_trained": other_dataset(config, fingerprint),
     }
 
 

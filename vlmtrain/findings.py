@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from vlmtrain.score_words import field_of, figure, listed, plural, score_words
-from vlmtrain.verdict import Finding, called, capital, headline, helped, how_good, main_comparison, where
+from vlmtrain.verdict import (
+    Finding,
+    called,
+    cannot_tell,
+    capital,
+    headline,
+    helped,
+    how_good,
+    main_comparison,
+    trained_rows,
+    where,
+)
 from vlmtrain.verdict_images import looks
 
 if TYPE_CHECKING:
@@ -20,8 +32,12 @@ MOST_FIELDS = 4
 def findings(result: EvalResult) -> tuple[Finding, ...]:
     """The three questions of an evaluation; of one candidate alone how good it is, in place of the first two."""
     comparison = main_comparison(result)
-    first = (how_good(result),) if comparison is None else (helped(result, comparison), where(result, comparison))
-    return (*first, looks(result))
+    if comparison is None:
+        return how_good(result), looks(result)
+    place = where(result, comparison)
+    if cannot_tell(result, comparison):
+        place = dataclasses.replace(place, tone="none")
+    return helped(result, comparison), place, looks(result)
 
 
 def _without(result: EvalResult, candidate: Candidate) -> str:
@@ -45,10 +61,23 @@ def _fields_not_said(result: EvalResult) -> list[str]:
     ]
 
 
+def _trained(result: EvalResult) -> list[str]:
+    """That rows were trained on, or that it is not known, where the dataset is another one than the training's."""
+    dataset = result.setup.get("dataset") or {}
+    other = "The dataset is another one than was trained on" if dataset.get("other_than_trained") else ""
+    if count := trained_rows(result):
+        counted = f"{count:,} of {plural(len(result.rows), 'row')} asked were trained on"
+        first = f"{other}, and {counted}" if other else counted
+        return [f"{first}: these are not held out, and show nothing of how it does on new ones."]
+    if other and dataset.get("trained_on") is None:
+        return [f"{other}, and the run does not tell which rows those were: some of these may be among them."]
+    return []
+
+
 def warnings(result: EvalResult) -> list[str]:
     """What must be known before a figure is believed: rows that failed, answers cut, answers that hang on the batch,
     and fields that the references do not name either."""
-    said = _fields_not_said(result)
+    said = [*_trained(result), *_fields_not_said(result)]
     for each in result.candidates.values():
         total, who = len(each.answered), called(each.name)
         if each.failed:

@@ -56,7 +56,7 @@ class Agreement:
     `equal` of `rows` greedy answers are the same text; `differing` are the ids of the others.
     `largest_logit_difference` is over `logit_tokens` tokens of the reference answers, and `logit_deviation` the
     standard deviation of these logits, to judge it by; `same_likeliest` is the share of tokens where both find the
-    same one likeliest.
+    same one likeliest. `trained_on` is how many of the rows the adapter was trained on, where that is known.
     """
 
     rows: int
@@ -66,6 +66,7 @@ class Agreement:
     largest_logit_difference: float = 0.0
     logit_deviation: float = 0.0
     same_likeliest: float = 1.0
+    trained_on: int | None = None
 
     @property
     def share(self) -> float:

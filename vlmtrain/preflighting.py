@@ -18,7 +18,7 @@ from vlmtrain.config import BudgetConfig, DataConfig, ModelConfig, RunConfig, Tr
 from vlmtrain.data import as_bytes, choose, dataset_fingerprint, open_dataset
 from vlmtrain.errors import BudgetError, RunError
 from vlmtrain.family import choose_for_processor, family_of_processor
-from vlmtrain.held_out import not_held_out
+from vlmtrain.held_out import not_held_out, refuse_other_split
 from vlmtrain.memory import estimate_memory, load_settings, on_meta, patch_pixels
 from vlmtrain.model import load_processor
 from vlmtrain.order import Order
@@ -143,6 +143,8 @@ def _gone(name: str, split: str) -> Problem:
 def examine(config: RunConfig, tell: Progress, splits: Mapping[str, Dataset] | None = None) -> Examined:
     """Measure every row that the run reads (or those of `splits`), and all that follows from it."""
     held_out_note = not_held_out(config) if splits is None else ""
+    if splits is None and config.train is not None and config.train is not DEFAULTS:
+        refuse_other_split(config)
     splits = _run_splits(config, tell) if splits is None else splits
     loaded = load_processor(replace(config, budget=BudgetConfig()))
     family = family_of_processor(loaded)

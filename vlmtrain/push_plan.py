@@ -33,6 +33,7 @@ EXTRA = {
 REASONS = {
     "run.yaml": f"has places of this machine; {TRAIN_FILE} holds the same settings",
     "preflight.json": "tells of the dataset's rows",
+    "trained-rows.npy": "digests of the dataset's rows",
     "eval": "tells of the dataset's rows; --with results, report or predictions sends them",
     "answers": "answers to the dataset's rows",
     "tensorboard": "the curve of the training",

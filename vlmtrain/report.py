@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from rich.text import Text
 from vlmtrain.findings import findings, warnings
 from vlmtrain.judge.words import judge_lines, judge_warnings
 from vlmtrain.score_words import around, chance_words, change_words, difference, field_of, figure, plural
+from vlmtrain.trained_rows import trained_words
 from vlmtrain.verdict import (
     Finding,
     Tone,
@@ -188,7 +190,8 @@ def merge_report(result: MergeResult) -> Group:
 
 
 def _agreement_facts(found: Agreement) -> Iterator[tuple[str, str]]:
-    yield "same answers", f"{found.equal:,} of {found.rows:,} held-out rows: the adapter, and the merged folder loaded"
+    of = trained_words(found.trained_on, found.rows)
+    yield "same answers", f"{found.equal:,} of {of}: the adapter, and the merged folder loaded"
     if found.differing:
         yield "different", _cut(found.differing)
     if found.logit_tokens:
@@ -206,7 +209,8 @@ def _cut(ids: Sequence[str]) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{share:.0%}"
+    """A share that is not whole is never called 100%: it is cut after its first decimal."""
+    return "100%" if share == 1 else f"{math.floor(share * 1_000) / 10:.1f}%"
 
 
 def lines_of(pairs: Iterable[tuple[str, str]]) -> Group:

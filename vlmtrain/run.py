@@ -23,8 +23,10 @@ from vlmtrain.config import ADAPTER_FOLDER, MERGE_FILE, MODEL_FOLDER, RunConfig,
 from vlmtrain.data import choose, dataset_fingerprint, open_dataset, recipe_of
 from vlmtrain.errors import RunError
 from vlmtrain.generation import end_of_turn, generation_config, learned_logits
+from vlmtrain.held_out import lacks_eval_split
 from vlmtrain.identity import run_identity
 from vlmtrain.merging import (
+    Agreement,
     Behaviour,
     MergeResult,
     Onto,
@@ -44,9 +46,11 @@ from vlmtrain.preflighting import examine
 from vlmtrain.publishing import stage_of, staged
 from vlmtrain.results_file import versions
 from vlmtrain.trained import Trained, load_trained, require_trained, save_trained
+from vlmtrain.trained_rows import trained_count, write_trained_rows
 
 if TYPE_CHECKING:
     import torch
+    from datasets import Dataset
 
     from vlmtrain.loaded import LoadedModel
     from vlmtrain.protocols import ModelFamily
@@ -63,7 +67,8 @@ A_QUESTION: Row = {"id": "", "messages": [{"role": "user", "content": [{"type": 
 class SftResult:
     """What a training made: its folder, the adapter or whole model in it, its figures, and what was found before it.
 
-    `base_commit` is the commit of the base that was trained on, of one from the Hub.
+    `base_commit` is the commit of the base that was trained on, of one from the Hub; `can_evaluate` whether the dataset
+    has a split to measure it on.
     """
 
     output: Path
@@ -72,6 +77,7 @@ class SftResult:
     preflight: Preflight
     model: Path | None = None
     base_commit: str | None = None
+    can_evaluate: bool = True
 
 
 def sft(
@@ -121,6 +127,7 @@ def sft(
             write_preflight(examined.result, folder / PREFLIGHT_FILE)
             said = json.dumps(manifest, indent=2, ensure_ascii=False)
             (folder / TRAIN_FILE).write_text(f"{said}\n", encoding="utf-8")
+            write_trained_rows(rows.train, folder)
             write_card(config, folder)
             shutil.rmtree(folder / CHECKPOINTS)
     return SftResult(
@@ -130,6 +137,7 @@ def sft(
         training=result,
         preflight=examined.result,
         base_commit=loaded.commit,
+        can_evaluate=not lacks_eval_split(config),
     )
 
 
@@ -199,7 +207,7 @@ def merge(  # noqa: PLR0913  (what a person may ask of it, each by its name)
     config = _loaded(config)
     found = require_trained(config)
     _refuse_merge(found, onto, agreement_rows, min_agreement)
-    rows = choose(open_dataset(config.data.path), config.eval.split, agreement_rows) if agreement_rows else None
+    rows = _agreement_rows(config, agreement_rows, min_agreement, on_progress or _silent)
     with staged(Path(out), mark=MERGE_FILE, replace=replace) as folder:
         before = _behaviour(found.kind, load_trained(config, found), config, rows, on_progress)
         saved = _save_merged(config, found, folder, onto)
@@ -212,7 +220,7 @@ def merge(  # noqa: PLR0913  (what a person may ask of it, each by its name)
             dtype=str(whole.dtype).removeprefix("torch."),
             parameters=whole.model.num_parameters(),
             size_bytes=size_of(folder),
-            agreement=agreement(before, after) if before and after else None,
+            agreement=_agreement(config, rows, before, after),
             min_agreement=min_agreement,
         )
         write_merge(result, folder, _merge_setup(config, Path(out)))
@@ -227,6 +235,30 @@ def _refuse_merge(found: Trained, onto: Onto, agreement_rows: int, min_agreement
         raise RunError(f"--min-agreement {min_agreement:g}: a share between 0 and 1 was expected, such as 0.9")
     if min_agreement is not None and not agreement_rows:
         raise RunError("--min-agreement: agreement is measured on rows; leave out --rows 0")
+
+
+def _agreement_rows(config: RunConfig, count: int, min_agreement: float | None, tell: Progress) -> Dataset | None:
+    """The rows on which agreement is measured; none where nothing was held out, which is said.
+
+    Raises RunError where the split is missed: another one is held out, or agreement was asked for.
+    """
+    if not count:
+        return None
+    dataset, split = open_dataset(config.data.path), config.eval.split
+    if split in dataset or min_agreement is not None or set(dataset) - {config.data.train_split}:
+        return choose(dataset, split, count)
+    tell(f"the dataset has no split {split!r}, and no other but the one trained on: agreement is not measured")
+    return None
+
+
+def _agreement(
+    config: RunConfig, rows: Dataset | None, before: Behaviour | None, after: Behaviour | None
+) -> Agreement | None:
+    """How far the two agree, with how many of the rows were trained on."""
+    if rows is None or before is None or after is None:
+        return None
+    learned = trained_count(config, rows, config.eval.split)
+    return dataclasses.replace(agreement(before, after), trained_on=learned)
 
 
 def _merge_setup(config: RunConfig, out: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from vlmdata.version import __version__
 from vlmtrain import processes
 from vlmtrain.callbacks import Progress, Stopping, callbacks
-from vlmtrain.checkpoints import FOLDER, PREFIX, Checkpoint
+from vlmtrain.checkpoints import FOLDER, PREFIX, Checkpoint, Sums, read_sums
 from vlmtrain.config import Part, RunConfig, TrainConfig, as_data
 from vlmtrain.feature_cache import training_features
 from vlmtrain.loading import worker_count
@@ -54,7 +54,8 @@ class TrainResult:
     """The figures of a training. `peak_memory_bytes` is the device's on CUDA, else that of the whole process.
 
     `stopped` is why it ended early, if it did; `best_step` the step that the result was taken from, where a validation
-    split chose it. Of a training that was resumed, rows, tokens, seconds and cost count this process alone.
+    split chose it, and `best_loss` the validation loss there. Of a training that was resumed, rows, tokens, seconds and
+    cost are those of all its pieces; what was done after the last checkpoint and lost is not among them.
     """
 
     steps: int
@@ -70,6 +71,8 @@ class TrainResult:
     history: tuple[Logged, ...]
     stopped: str | None = None
     best_step: int | None = None
+    best_loss: float | None = None
+    steps_planned: int | None = None
     processes: int = 1
     cost: float | None = None
     currency: str = "USD"
@@ -118,17 +121,19 @@ def train(
     stopping = Stopping()
     with library_noise():
         trainer = _trainer(config, learner, rows, place, (stopping, on_progress))
-        started = time.monotonic()
+        trainer.before = read_sums(place.checkpoint.path) if place.checkpoint else Sums()
+        trainer.began = time.monotonic()
         _reset_peak(learner.loaded.device)
         with stopping.on_interrupt():
             trainer.train(resume_from_checkpoint=str(place.checkpoint.path) if place.checkpoint else None)
-        seconds = time.monotonic() - started
         if stopping.reason == "interrupted":
             raise KeyboardInterrupt
+        sums = trainer.sums()
         best = _take_best(config, trainer)
     trainer.model.eval()
-    result = _result(config, trainer, learner.loaded, seconds)
-    return trainer.model, dataclasses.replace(result, stopped=stopping.reason, best_step=best)
+    result = _result(config, trainer, learner.loaded, sums)
+    lowest = trainer.state.best_metric if best is not None else None
+    return trainer.model, dataclasses.replace(result, stopped=stopping.reason, best_step=best, best_loss=lowest)
 
 
 def _trainer(
@@ -256,26 +261,26 @@ def _float32_for_float16(model: Any, loaded: LoadedModel) -> None:
                 parameter.data = parameter.data.float()
 
 
-def _result(config: RunConfig, trainer: Any, loaded: LoadedModel, seconds: float) -> TrainResult:
+def _result(config: RunConfig, trainer: Any, loaded: LoadedModel, sums: Sums) -> TrainResult:
     history = tuple(_logged(entry) for entry in trainer.state.log_history if {"loss", "eval_loss"} & entry.keys())
     losses = [point.loss for point in history if point.loss is not None]
     peak, of = _peak(loaded.device)
     price = config.price_per_hour
     parameters = list(trainer.model.parameters())
-    seen = processes.totals([trainer.rows_seen, trainer.tokens_seen, trainer.tokens_learned])
     return TrainResult(
         steps=trainer.state.global_step,
-        rows_seen=seen[0],
-        tokens_seen=seen[1],
-        tokens_learned=seen[2],
+        steps_planned=trainer.state.max_steps,
+        rows_seen=sums.rows,
+        tokens_seen=sums.tokens,
+        tokens_learned=sums.learned,
         parameters_trained=sum(each.numel() for each in parameters if each.requires_grad),
         parameters=loaded.model.num_parameters(),
-        seconds=seconds,
+        seconds=sums.seconds,
         peak_memory_bytes=peak,
         peak_memory_of=of,
         final_loss=losses[-1] if losses else math.nan,
         history=history,
-        cost=None if price is None else seconds / 3600 * price,
+        cost=None if price is None else sums.seconds / 3600 * price,
         currency=config.currency,
         processes=processes.count(),
     )

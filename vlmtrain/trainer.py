@@ -6,6 +6,7 @@ Imported where a training begins, and nowhere before: trl takes seconds.
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from trl import SFTTrainer
 
 from vlmtrain import processes
-from vlmtrain.checkpoints import PREFIX, keep_latest, mark_whole
+from vlmtrain.checkpoints import PREFIX, Sums, keep_latest, mark_whole, write_sums
 from vlmtrain.config import PARTS
 from vlmtrain.errors import TrainingError
 from vlmtrain.loading import ROW_IDS, loader
@@ -34,6 +35,8 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
     rows_seen = 0
     tokens_seen = 0
     tokens_learned = 0
+    before = Sums()
+    began = 0.0
 
     def _send_telemetry(self) -> None:
         """Nothing is sent unless asked. TRL tells the Hub the kind of model and trainer whenever a trainer is made."""
@@ -96,6 +99,16 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
                 "model.load bf16, usually helps"
             )
 
+    def sums(self) -> Sums:
+        """What was done so far, by all processes, with what was done before a checkpoint that this goes on from."""
+        rows, tokens, learned = processes.totals([self.rows_seen, self.tokens_seen, self.tokens_learned])
+        return Sums(
+            rows=self.before.rows + rows,
+            tokens=self.before.tokens + tokens,
+            learned=self.before.learned + learned,
+            seconds=self.before.seconds + time.monotonic() - self.began,
+        )
+
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """The validation loss, each token counted once: the library's own is a mean over rows of means."""
         shapes = self.plan.validation_shapes
@@ -149,9 +162,11 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
         folder = Path(self.args.output_dir) / f"{PREFIX}{self.state.global_step}"
         try:
             super()._save_checkpoint(model, trial)
+            sums = self.sums()
             processes.wait_for_all()
             if processes.is_first():
                 (folder / "training_args.bin").unlink(missing_ok=True)
+                write_sums(folder, sums)
                 mark_whole(folder, self.plan.identity)
                 best = self.state.best_model_checkpoint
                 keep_latest(Path(self.args.output_dir), self.plan.keep_checkpoints, Path(best) if best else None)

@@ -37,6 +37,9 @@ MOST_NAMED = 3
 GOOD_SHARE = 0.5
 """A candidate that has a smaller share of its answers right is not called good without saying so."""
 
+MOST_TRAINED = 0.01
+"""Where a larger share of the rows was trained on, they can't tell whether the training helped."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
@@ -46,6 +49,17 @@ class Finding:
     answer: str
     said: str
     tone: Tone = "none"
+
+
+def trained_rows(result: EvalResult) -> int:
+    """How many of the rows asked were trained on, as far as the run tells."""
+    return int((result.setup.get("dataset") or {}).get("trained_on") or 0)
+
+
+def cannot_tell(result: EvalResult, comparison: Comparison) -> bool:
+    """Whether too many of the rows were trained on to tell by them whether that training helped."""
+    is_trained = result.candidates[comparison.after].kind in {"adapter", "model"}
+    return is_trained and trained_rows(result) > MOST_TRAINED * len(result.rows)
 
 
 def main_comparison(result: EvalResult) -> Comparison | None:
@@ -118,6 +132,9 @@ def helped(result: EvalResult, comparison: Comparison) -> Finding:
     if score is None or change is None:
         return Finding(question=question, answer="Can't be told", said="No score has a better and a worse way.")
     said = f"{capital(score_words(score))} goes {change_words(score, change, result.chance.confidence)}"
+    if cannot_tell(result, comparison):
+        learned = f"{trained_rows(result):,} of {plural(len(result.rows), 'row')} were trained on. "
+        return Finding(question=question, answer="These rows can't tell", said=f"{learned}{said}.")
     if change.interval is None:
         few = f", over {change.groups:,} independent rows: too few for an interval."
         return Finding(question=question, answer="Too few rows to tell", said=said + few)

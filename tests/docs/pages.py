@@ -5,6 +5,7 @@ A comment before a block says how the block is tested. Without one a block is ru
     <!-- workshop: run -->                on top of a page: what lies ready besides the sample catalog
     <!-- prepare: cp a.csv b.csv -->      a command of the test's own, run before the block
     <!-- file: recipe.yaml -->            the block becomes this file, for the commands behind it
+    <!-- server: gemini -->               a stand-in on this machine from here on: gemini, openai or hub
     <!-- fails: 1 -->                     the last command of the block exits with this code
     <!-- long -->                         takes long: run by `make test-long`, parsed by `make test`
     <!-- parse only: needs a GPU -->      can't be run here; command lines are parsed, programs compiled
@@ -23,7 +24,7 @@ from markdown_it.token import Token
 
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
-MARKS = ("workshop", "prepare", "file", "fails", "shows", "long", "parse only", "example", "not ours")
+MARKS = ("workshop", "prepare", "file", "fails", "shows", "server", "long", "parse only", "example", "not ours")
 MARK = re.compile(r"<!--\s*([a-z ]+?)(?::\s*(.*?))?\s*-->", re.DOTALL)
 TESTED_ELSEWHERE = {"docs/command-line.md"}
 """Pages that are made from the code; a test of their own holds them to it."""

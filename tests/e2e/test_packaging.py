@@ -184,7 +184,12 @@ def test_the_version_stands_in_one_place(made: Distributions) -> None:
 
 def pinned() -> dict[str, str]:
     """The known good set, by canonical names."""
-    lines = (line.partition("#")[0].strip() for line in CONSTRAINTS.read_text(encoding="utf-8").splitlines())
+    return versions_in(CONSTRAINTS)
+
+
+def versions_in(file: Path) -> dict[str, str]:
+    """The versions that a file of constraints names, by canonical names."""
+    lines = (line.partition("#")[0].strip() for line in file.read_text(encoding="utf-8").splitlines())
     return {canonicalize_name(name): version for name, _, version in (line.partition("==") for line in lines if line)}
 
 
@@ -227,6 +232,15 @@ def test_the_known_good_set_is_complete() -> None:
     everything = [line for needs in DECLARED.values() for line in needs]
     missing = sorted(name for name in needed_by(everything) - set(pinned()) if not SYSTEM_OWN.match(name))
     assert not missing, f"not in constraints.txt: {', '.join(missing)}"
+
+
+def test_the_lowest_versions_are_the_lower_ends_of_what_vlmdata_needs() -> None:
+    extras = {"", "excel", "gemini", "gemini-legacy", "heic", "language", "openai"}
+    ends = {
+        canonicalize_name(each.name): next(end.version for end in each.specifier if end.operator == ">=")
+        for each in (Requirement(line) for name in extras for line in DECLARED[name])
+    }
+    assert versions_in(ROOT / "constraints-lowest.txt") == ends
 
 
 def test_every_range_has_two_ends() -> None:

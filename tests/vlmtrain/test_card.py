@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import socket
@@ -71,6 +72,33 @@ def test_sft_leaves_a_card_and_eval_completes_it_and_no_token_or_path_is_left_an
         assert file.is_dir() or TOKEN.encode() not in file.read_bytes(), file
     assert tried == []
     assert TOKEN not in "".join(capfd.readouterr())
+
+
+@pytest.mark.slow
+def test_rows_trained_on_are_not_called_held_out_though_the_dataset_was_divided_anew(
+    tiny: Tiny, tmp_path: Path
+) -> None:
+    rows = product_rows(10)
+    config = a_config(
+        tmp_path, tiny("qwen2_vl"), save_dataset(tmp_path / "shop", {"train": rows[:4], "test": rows[4:]})
+    )
+    result = vlmtrain.sft(config)
+    again = save_dataset(tmp_path / "again", {"train": rows[:2] + rows[4:], "test": rows[2:6]})
+    other = dataclasses.replace(config, data=dataclasses.replace(config.data, path=again))
+    asked = vlmtrain.evaluate(other).setup["dataset"]
+    assert (asked["trained_on"], asked["other_than_trained"]) == (2, True)
+    card = (result.output / "README.md").read_text()
+    assert "On 4 rows, 2 of them trained on and so not held out, all rows of the split `test`" in card
+    assert "model-index" not in front(card)
+    page = (result.output / "eval" / "report.html").read_text()
+    assert "4 rows, 2 of them trained on" in page
+    assert "held out</p>" not in page
+    learned = dataclasses.replace(config, eval=dataclasses.replace(config.eval, split="train"))
+    assert vlmtrain.evaluate(learned).setup["dataset"]["trained_on"] == 4
+    assert "On 4 rows, 4 of them trained on and so not held out" in (result.output / "README.md").read_text()
+    (result.output / "trained-rows.npy").unlink()
+    assert vlmtrain.evaluate(learned).setup["dataset"]["trained_on"] == 4
+    assert vlmtrain.evaluate(other).setup["dataset"]["trained_on"] is None
 
 
 def test_the_hub_is_told_the_base_the_licence_and_the_dataset_that_it_knows(dataset: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
+from vlmtrain.commands.options import now_and_then, progress
 
 HEAVY = ("torch", "transformers", "trl", "peft", "datasets", "pyarrow", "bitsandbytes", "PIL", "numpy", "jsonschema")
 
@@ -68,7 +71,7 @@ def test_sft_prints_a_summary_and_nothing_else(tiny: Callable[[str], Path], data
     )
     done = vlmtrain("sft", file)
     assert done.returncode == 0, done.stderr
-    (warned,) = done.stderr.splitlines()
+    (warned,) = [line for line in done.stderr.splitlines() if line.startswith("held out: ")]
     assert warned.startswith("held out: no loss is measured on rows held out")
     assert done.stdout.splitlines()[0].startswith("trained     1 steps, 4 rows, loss ")
     assert done.stdout.splitlines()[-1] == f"-> {tmp_path}/out    measure it: vlmtrain eval {tmp_path}/out"
@@ -121,3 +124,14 @@ def test_a_training_as_json_is_read_by_a_program(
     data = json.loads(capsys.readouterr().out)
     assert (data["adapter"], data["steps"], data["cost"]) == ("out/adapter", 1, None)
     assert "loss 1.5000" in next(cli.sft_lines(made))
+    assert [*cli.sft_lines(made)][-1] == "-> out    measure it: vlmtrain eval out"
+    assert [*cli.sft_lines(dataclasses.replace(made, can_evaluate=False))][-1] == "-> out"
+
+
+def test_without_a_terminal_a_line_of_progress_comes_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    told = now_and_then(0.0)
+    told("step 20/60")
+    now_and_then(60.0)("step 21/60")
+    assert capsys.readouterr().err == "step 20/60\n"
+    with progress() as tell:
+        assert tell is not None

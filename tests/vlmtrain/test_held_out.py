@@ -11,12 +11,14 @@ import vlmtrain
 from tests.vlmtrain.small_data import product_rows, save_dataset
 from vlmtrain import cli
 from vlmtrain.config import RunConfig
+from vlmtrain.errors import RunError
 from vlmtrain.held_out import not_held_out, split_names
 from vlmtrain.preflight_result import as_data
 from vlmtrain.report import as_text
 from vlmtrain.report_preflight import preflight_report
 
 TINY = Callable[[str], Path]
+VALIDATED = {"data.validation_split": "validation"}
 UNDONE = "no loss is measured on rows held out, the last step is kept and not the best one, and nothing stops early"
 TRAIN = "train: {epochs: 1, batch_size: 2, learning_rate: 1.0e-3, report_to: none}\n"
 
@@ -51,12 +53,23 @@ def test_a_dataset_that_was_divided_gets_one_where_it_was_divided(tmp_path: Path
 
 def test_nothing_is_said_where_a_split_is_measured_or_nothing_is_trained(tmp_path: Path) -> None:
     config = a_config(tmp_path, "some/model", "train", "validation")
-    named = vlmtrain.load_run(tmp_path / "run.yaml", set={"data.validation_split": "validation"})
+    named = vlmtrain.load_run(tmp_path / "run.yaml", set=VALIDATED)
     assert not_held_out(config)
-    assert not not_held_out(named)
+    assert not_held_out(named) == "`vlmtrain eval` finds no split 'test'"
+    assert not not_held_out(vlmtrain.load_run(tmp_path / "run.yaml", set={**VALIDATED, "eval.split": "validation"}))
     (tmp_path / "run.yaml").write_text(f"output: out\ndata: {{path: {tmp_path}/data}}\nmodel: {{base: some/model}}\n")
     assert not not_held_out(vlmtrain.load_run(tmp_path / "run.yaml"))
     assert split_names(tmp_path) == ()
+
+
+def test_a_split_to_evaluate_on_that_is_not_there_is_refused_early_where_another_is(tiny: TINY, tmp_path: Path) -> None:
+    config = a_config(tmp_path, tiny("qwen2_vl"), "train", "tests")
+    said = "eval.split: the dataset has no split 'test'; it has train, tests. did you mean 'tests'?"
+    for act in (vlmtrain.preflight, vlmtrain.sft):
+        with pytest.raises(RunError) as caught:
+            act(config)
+        assert str(caught.value) == said
+    assert vlmtrain.preflight(model=str(tiny("qwen2_vl")), data=tmp_path / "data").passed
 
 
 def test_a_preflight_says_so_and_one_without_a_run_does_not(tiny: TINY, tmp_path: Path) -> None:

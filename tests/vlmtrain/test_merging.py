@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from tests.vlmtrain.adapters import a_run, save_random_adapter
-from tests.vlmtrain.small_data import product_rows
+from tests.vlmtrain.small_data import product_rows, save_dataset
 from vlmdata.errors import OutputError
 from vlmtrain import merging, run
 from vlmtrain.collate import Collator
@@ -282,6 +282,20 @@ def test_an_existing_folder_is_replaced_only_when_asked_and_only_if_it_is_ours(
     assert (foreign / "cat.jpg").is_file()
     run.merge(config, ours, replace=True, agreement_rows=0)
     assert json.loads((ours / "merge.json").read_text(encoding="utf-8"))["agreement"] is None
+
+
+def test_without_a_split_that_is_held_out_the_merge_goes_on_and_says_so(tiny: Tiny, tmp_path: Path) -> None:
+    data = save_dataset(tmp_path / "shop", {"train": product_rows(4)})
+    here = a_run(tmp_path, tiny("qwen2_vl"), data)
+    save_random_adapter(here)
+    told: list[str] = []
+    assert run.merge(here, tmp_path / "merged", on_progress=told.append).agreement is None
+    assert "the dataset has no split 'test', and no other but the one trained on: agreement is not measured" in told
+    with pytest.raises(RunError, match="has no split 'test'"):
+        run.merge(here, tmp_path / "other", min_agreement=0.9)
+    two = save_dataset(tmp_path / "two", {"train": product_rows(4), "tests": product_rows(2)})
+    with pytest.raises(RunError, match="did you mean 'tests'"):
+        run.merge(dataclasses.replace(here, data=dataclasses.replace(here.data, path=two)), tmp_path / "other")
 
 
 def test_a_merge_that_fails_leaves_nothing(config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,7 +97,8 @@ def test_a_merge_says_how_far_it_agrees() -> None:
         logit_tokens=640,
         largest_logit_difference=0.0625,
         logit_deviation=1.96,
-        same_likeliest=1.0,
+        same_likeliest=0.9978,
+        trained_on=0,
     )
     merged = MergeResult(
         path=Path("merged"),
@@ -114,6 +115,10 @@ def test_a_merge_says_how_far_it_agrees() -> None:
         "same answers    31 of 32 held-out rows: the adapter, and the merged folder loaded\n"
         "different       'p[7]'\n"
         "logits          differ by 0.062 at most (standard deviation 1.96), over 640 answer tokens\n"
-        "likeliest token the same for 100% of these tokens\n"
+        "likeliest token the same for 99.7% of these tokens\n"
         "-> merged\n"
     )
+    learned = dataclasses.replace(merged, agreement=dataclasses.replace(found, trained_on=30, same_likeliest=1.0))
+    said = as_text(merge_report(learned))
+    assert "31 of 32 rows, 30 of them trained on: the adapter" in said
+    assert "the same for 100% of these tokens" in said

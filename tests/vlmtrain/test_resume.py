@@ -18,7 +18,8 @@ import vlmtrain
 from tests.vlmtrain.small_data import product_rows, save_dataset
 from vlmdata.errors import OutputError
 from vlmtrain import checkpoints
-from vlmtrain.checkpoints import MARK, differences, keep_latest, mark_whole, whole_checkpoints
+from vlmtrain.checkpoints import MARK, differences, keep_latest, mark_whole, read_sums, whole_checkpoints
+from vlmtrain.cli import sft_lines
 from vlmtrain.errors import RunError, TrainingError
 from vlmtrain.publishing import stage_of
 
@@ -94,6 +95,9 @@ def test_an_interrupted_training_goes_on_with_the_very_same_losses_and_weights(
     mine, other = weights(resumed.output), weights(unbroken)
     assert mine.keys() == other.keys()
     assert all(torch.equal(mine[key], other[key]) for key in mine)
+    whole = json.loads((unbroken / "train.json").read_text())["training"]
+    summed = ("steps", "rows_seen", "tokens_seen", "tokens_learned")
+    assert [getattr(resumed.training, name) for name in summed] == [whole[name] for name in summed]
     assert not list(resumed.output.rglob("*.pt")) + list(resumed.output.rglob("*.bin"))
 
 
@@ -149,6 +153,34 @@ def test_max_hours_ends_with_what_was_learned_and_says_so(tiny: Tiny, dataset: P
     assert json.loads((result.output / "train.json").read_text())["training"]["stopped"] == "max_hours"
 
 
+def test_a_training_stopped_before_its_first_line_says_by_what_and_has_a_loss(
+    tiny: Tiny, dataset: Path, tmp_path: Path
+) -> None:
+    file = run_file(tmp_path, tiny("qwen2_vl"), dataset)
+    result = vlmtrain.sft(vlmtrain.load_run(file, set={"train.max_hours": 1e-9, "train.log_every": 50}))
+    said = "\n".join(sft_lines(result))
+    assert "nan" not in said
+    assert "stopped     by train.max_hours at step 1 of 8" in said
+    assert "| stopped by | max\\_hours, of 8 steps |" in (result.output / "README.md").read_text()
+
+
+def test_what_was_done_before_a_checkpoint_is_counted_after_it(tiny: Tiny, dataset: Path, tmp_path: Path) -> None:
+    file = run_file(tmp_path, tiny("qwen2_vl"), dataset)
+
+    def break_off(line: str) -> None:
+        if line.startswith("step 5/"):
+            raise RuntimeError(line)
+
+    with pytest.raises(RuntimeError):
+        vlmtrain.sft(file, on_progress=break_off)
+    (checkpoint,) = whole_checkpoints(stage_of(tmp_path / "out") / "checkpoints")
+    before = read_sums(checkpoint.path)
+    assert (checkpoint.step, before.rows) == (3, 12)
+    trained = vlmtrain.sft(file, resume=True).training
+    assert trained.rows_seen == 32
+    assert trained.seconds > before.seconds > 0
+
+
 def test_the_best_adapter_is_kept_and_training_stops_where_it_learns_no_more(
     tiny: Tiny, dataset: Path, tmp_path: Path
 ) -> None:
@@ -163,7 +195,9 @@ def test_the_best_adapter_is_kept_and_training_stops_where_it_learns_no_more(
     trained = result.training
     losses = {point.step: point.validation_loss for point in trained.history if point.validation_loss is not None}
     best = min(losses, key=lambda step: losses[step] or 0)
-    assert trained.best_step == best
+    assert (trained.best_step, trained.best_loss) == (best, losses[best])
+    assert f"kept        step {best}, the lowest validation loss: {losses[best]:.4f}" in list(sft_lines(result))
+    assert f"| step kept | {best}, validation loss " in (result.output / "README.md").read_text()
     assert trained.stopped == "early_stopping"
     assert trained.steps < 24
     again = vlmtrain.sft(

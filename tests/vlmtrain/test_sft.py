@@ -48,6 +48,7 @@ def test_the_run_folder_holds_the_adapter_its_run_and_its_figures(trained: tuple
         "run.yaml",
         "tensorboard",
         "train.json",
+        "trained-rows.npy",
     ]
     assert sorted(path.name for path in result.adapter.iterdir()) == [
         "adapter_config.json",

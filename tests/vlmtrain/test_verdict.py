@@ -32,6 +32,25 @@ def test_an_adapter_that_helped_is_told_with_figure_and_interval() -> None:
     assert "colour named falls from 90% to 0%" in looks.said
 
 
+def test_rows_that_were_trained_on_can_not_tell_whether_that_helped() -> None:
+    found = helped()
+    trained = {**found.setup["dataset"], "trained_on": 3, "other_than_trained": True}
+    told = dataclasses.replace(found, setup={**found.setup, "dataset": trained})
+    did, where, _ = findings(told)
+    assert (did.answer, did.tone) == ("These rows can't tell", "none")
+    assert did.said.startswith("3 of 40 rows were trained on. Every field named goes from 0% to 90%")
+    assert where.tone == "none"
+    assert warnings(told)[0] == (
+        "The dataset is another one than was trained on, and 3 of 40 rows asked were trained on: these are not held "
+        "out, and show nothing of how it does on new ones."
+    )
+    unknown = {**trained, "trained_on": None}
+    said = warnings(dataclasses.replace(found, setup={**found.setup, "dataset": unknown}))
+    assert said[0].endswith("does not tell which rows those were: some of these may be among them.")
+    none = {**trained, "trained_on": 0}
+    assert warnings(dataclasses.replace(found, setup={**found.setup, "dataset": none})) == warnings(found)
+
+
 def test_two_copies_of_one_model_show_no_difference() -> None:
     rows = rows_of(40)
     texts = ["A mug." if place % 3 else text for place, text in enumerate(references(rows))]

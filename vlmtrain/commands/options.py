@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vlmdata.terminal import Format, say
+from vlmdata.terminal import Format, say, warn
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from vlmtrain.config import RunConfig
 
 Progress = Callable[[str], None]
+PLAIN_SECONDS = 10.0
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="a run.yaml, or the folder that sft made of it")]
 Set = Annotated[
@@ -53,16 +55,29 @@ def pairs(option: str, given: list[str] | None, form: str = "KEY=VALUE") -> dict
 
 @contextmanager
 def progress() -> Iterator[Progress | None]:
-    """What is going on: the last line on a terminal; nothing where the output goes to a file."""
+    """What is going on: the last line on a terminal; where there is none, a line on stderr now and then."""
     _require_libraries()
     if not sys.stderr.isatty():
-        yield None
+        yield now_and_then(PLAIN_SECONDS)
         return
     from rich.console import Console
     from rich.text import Text
 
     with Console(stderr=True).status(Text("loading"), spinner="line") as status:
         yield lambda line: status.update(Text(line))
+
+
+def now_and_then(seconds: float) -> Progress:
+    """Progress in plain lines on stderr, of which one is shown at most every so many seconds."""
+    shown = time.monotonic()
+
+    def tell(line: str) -> None:
+        nonlocal shown
+        if time.monotonic() - shown >= seconds:
+            shown = time.monotonic()
+            warn(line)
+
+    return tell
 
 
 def _require_libraries() -> None:

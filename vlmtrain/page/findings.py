@@ -12,6 +12,7 @@ from vlmtrain.page.changes import shares_of, sides_bar
 from vlmtrain.page.colours import kind_of
 from vlmtrain.page.lanes import Dot, key, lane, scale_of
 from vlmtrain.score_words import around, field_of, figure, score_words
+from vlmtrain.trained_rows import trained_words
 from vlmtrain.verdict import Finding, called, changed_places, headline, main_candidate, main_comparison
 from vlmtrain.verdict_images import ORDER, TAMPERED, UNTOLD, control_finding, evidence, falls, of_rows
 
@@ -35,9 +36,14 @@ def head(result: EvalResult) -> str:
     notes = "".join(f'<p class="aside" dir="auto">{text(said)}</p>' for said in warnings(result))
     return (
         f'<header class="title"><p class="over" dir="auto">Evaluation{text(base)}: {text(split)}'
-        f"{plural(len(result.rows), 'row')} held out</p>"
+        f"{text(_rows(result))}</p>"
         f'<h1 dir="auto">{text(shortened(title, 120))}</h1><div class="answers-3">{cards}</div>{notes}</header>'
     )
+
+
+def _rows(result: EvalResult) -> str:
+    """How many rows, and whether they were held out, where that is known."""
+    return trained_words((result.setup.get("dataset") or {}).get("trained_on"), len(result.rows))
 
 
 def _title(comparison: Comparison) -> str:
