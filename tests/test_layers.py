@@ -27,6 +27,7 @@ SHARED_WITH_TRAINER = {
     "doctor",
     "hub",
     "words",
+    "plugins",
 }
 ASKED_FOR = {"vlmdata.ray_engine": {"ray"}, "vlmdata.description.": {"google", "openai"}}
 """What parts of vlmdata may import inside functions, since it is used only where a person has asked for it."""

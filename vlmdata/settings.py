@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -57,6 +58,15 @@ class Settings:
         return self.lines.get((), 0)
 
 
+class Loader(yaml.SafeLoader):
+    """YAML as PyYAML reads it (1.1), where a number may also be written `1e-3`, as in YAML 1.2 and in JSON."""
+
+
+Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?[eE]-[0-9]+\Z"), list("-+0123456789")
+)
+
+
 def dotted(place: Sequence[str | int]) -> str:
     """`conversations[0].user`, from a path of keys and indices."""
     text = ""
@@ -89,12 +99,12 @@ def read_settings(path: Path) -> Settings:
 def parse_settings(text: str, *, source: str) -> Settings:
     """Parse YAML text into plain data with line numbers. Raises ConfigError with every duplicate key."""
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(text, Loader=Loader)
         if root is None:
             raise ConfigError(f"{source}: the file is empty")
         lines: dict[Place, int] = {}
         problems = list(_walk(root, (), lines, source))
-        data = yaml.safe_load(text)
+        data = load_yaml(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{source}:{mark.line + 1}" if mark else source
@@ -145,6 +155,11 @@ def _walk(node: yaml.Node, place: Place, lines: dict[Place, int], source: str) -
             yield from _walk(value, (*place, index), lines, source)
 
 
+def load_yaml(text: str) -> Any:
+    """YAML's plain data. Raises yaml.YAMLError and ValueError."""
+    return yaml.load(text, Loader=Loader)
+
+
 def override(settings: Settings, changes: Mapping[str, Any]) -> Settings:
     """Settings with `{"source.limit": 500}` put in. Text values are read as YAML, so `"500"` is a number.
 
@@ -166,7 +181,7 @@ def override(settings: Settings, changes: Mapping[str, Any]) -> Settings:
 def _parsed(text: str) -> Any:
     """A value as YAML reads it; a text that is no YAML, such as a template in braces, stands for itself."""
     try:
-        return yaml.safe_load(text)
+        return load_yaml(text)
     except (yaml.YAMLError, ValueError, RecursionError):
         return text
 
@@ -177,7 +192,9 @@ def _put(data: dict[str, Any], path: str, value: Any) -> None:
         raise KeyError(path)
     here: Any = data
     for step in steps[:-1]:
-        here = here[int(step)] if isinstance(here, list) else here.setdefault(step, {})
+        if isinstance(here, dict) and here.get(step) is None:  # left out, or said to be nothing
+            here[step] = {}
+        here = here[int(step) if isinstance(here, list) else step]
     if isinstance(here, list):
         here[int(steps[-1])] = value
     elif isinstance(here, dict):

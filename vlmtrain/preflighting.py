@@ -16,7 +16,7 @@ from vlmtrain.budget import Measure
 from vlmtrain.collate import Collator
 from vlmtrain.config import BudgetConfig, DataConfig, ModelConfig, RunConfig, TrainConfig, load_run
 from vlmtrain.data import as_bytes, choose, dataset_fingerprint, open_dataset
-from vlmtrain.errors import BudgetError, RunError
+from vlmtrain.errors import BudgetError, ModelError, RunError
 from vlmtrain.family import choose_for_processor, family_of_processor
 from vlmtrain.held_out import not_held_out, refuse_other_split
 from vlmtrain.memory import estimate_memory, load_settings, on_meta, patch_pixels
@@ -270,12 +270,19 @@ def _memory(config: RunConfig, settings: Any, collator: Collator, proof: Proof) 
     """The estimate, and what it is for; or None, and why there is none."""
     if config.train is None or proof.shape is None:
         return None, "nothing is trained" if config.train is None else "no row can be trained on"
+    attention = config.model.attention or collator.family.attention
     try:
-        model = on_meta(settings, config.model.attention or collator.family.attention)
+        model = on_meta(settings, attention)
+    except ImportError as error:
+        raise ModelError(f"model.attention: {attention} is not installed here: {_first_line(error)}") from None
     except ValueError as error:
         return None, f"the architecture can't be built without its weights: {error}"
     note = "of a QLoRA run with one row at a time" if config.train is DEFAULTS else ""
     return estimate_memory(model, config, collator.family, proof.shape), note
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
 def _fingerprint(config: RunConfig) -> str | None:

@@ -33,6 +33,12 @@ def is_first() -> bool:
     return rank() == 0
 
 
+def refuse_several(command: str) -> None:
+    """Raise RunError where several processes were started for what one of them does alone."""
+    if count() > 1:
+        raise RunError(f"`vlmtrain {command}` is for one process; start it without torchrun")
+
+
 def device() -> torch.device:
     """What this process computes on: the GPU of its number on this machine, else the processor."""
     import torch

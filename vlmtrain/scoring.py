@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from vlmdata.plugins import blamed
 from vlmtrain.metric import Answered
 from vlmtrain.protocols import Fitted, Summed, Whole
 
@@ -72,13 +73,21 @@ def score_table(answered: Sequence[Answered], metrics: Sequence[Metric]) -> Tabl
     columns: dict[str, Column] = {}
     rows: list[dict[str, float]] = [{} for _ in answered]
     for metric in metrics:
-        found = [_counted(metric, row, metric.score(row)) for row in answered]
+        found = [_counted(metric, row, _scored(metric, row)) for row in answered]
         for place, scores in enumerate(found):
             rows[place] |= scores
         columns |= _summed(metric, answered) if isinstance(metric, Summed) else {}
         if not isinstance(metric, Summed | Whole):
             columns |= _means(found)
     return Table(answered=tuple(answered), metrics=tuple(metrics), rows=tuple(rows), columns=columns)
+
+
+def _scored(metric: Metric, row: Answered) -> Mapping[str, float]:
+    """A row's scores by a metric. Raises PluginError where one from outside raises anything."""
+    if type(metric).__module__.startswith("vlmtrain."):
+        return metric.score(row)
+    with blamed(f"the metric {metric.name}", lambda: f"at the row {row.id!r}"):
+        return metric.score(row)
 
 
 def _counted(metric: Metric, row: Answered, scores: Mapping[str, T]) -> dict[str, T]:

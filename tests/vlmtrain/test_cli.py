@@ -12,6 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from vlmdata.terminal import exit_code_of
+from vlmtrain.cli import app
 from vlmtrain.commands.options import now_and_then, progress
 
 HEAVY = ("torch", "transformers", "trl", "peft", "datasets", "pyarrow", "bitsandbytes", "PIL", "numpy", "jsonschema")
@@ -135,3 +137,12 @@ def test_without_a_terminal_a_line_of_progress_comes_now_and_then(capsys: pytest
     assert capsys.readouterr().err == "step 20/60\n"
     with progress() as tell:
         assert tell is not None
+
+
+@pytest.mark.parametrize("words", [("merge", "run.yaml", "--out", "out"), ("generate", "run.yaml", "--id", "a")])
+def test_what_one_process_does_alone_is_refused_to_several(
+    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert exit_code_of(lambda: app([*words]), name="vlmtrain") == 2
+    assert f"`vlmtrain {words[0]}` is for one process" in capsys.readouterr().err

@@ -135,6 +135,20 @@ def test_set_puts_values_over_the_file_and_names_itself_in_problems(folder: Path
     assert problems(file, **{"lora.r": "0"})[0].startswith("--set lora.r: found 0, expected at least 1")
 
 
+def test_set_leads_into_a_block_that_is_said_to_be_nothing(folder: Path) -> None:
+    file = written(folder, f"{MINIMAL}\neval: {{judge: null}}\n")
+    config = load_run(file, set={"eval.judge.provider": "openai_compatible", "eval.judge.model": "a"})
+    assert config.eval.judge is not None
+    assert config.eval.judge.model == "a"
+
+
+@pytest.mark.parametrize("rate", ["1e-3", "1.e-3", "+1E-03", "0.001"])
+def test_a_number_may_be_written_with_an_exponent_and_no_point(folder: Path, rate: str) -> None:
+    config = load_run(written(folder, f"{MINIMAL}\ntrain: {{learning_rate: {rate}}}\n"))
+    assert config.train is not None
+    assert config.train.learning_rate == 0.001
+
+
 def test_remote_code_needs_a_full_commit(folder: Path) -> None:
     content = MINIMAL.replace("owner/model", f"owner/model, trust_remote_code: true, revision: {'a' * 40}")
     assert load_run(written(folder, content)).model.trust_remote_code

@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.vlmtrain.metric.answers import SCRIPTS, answered, fitted, overall, score, sums
-from vlmdata.errors import ConfigError
+from vlmdata.errors import ConfigError, PluginError
 from vlmtrain.metric import METRICS, Answered, find
 from vlmtrain.protocols import Fitted, Metric, Summed, Whole
+from vlmtrain.scoring import score_table
 
 OPTIONS = {"option.A": "a red mug", "option.B": "a blue mug", "answer": "B"}
 TEXTS = [
@@ -193,3 +194,21 @@ def test_a_metric_that_is_not_there_is_said_to_be_missing(shouting: str) -> None
 def test_a_metric_made_in_python_passes_through() -> None:
     metric: Metric = find(["chrf"])[0]
     assert find([metric]) == (metric,)
+
+
+class Wishful:
+    """A metric that looks for a field that no row has."""
+
+    name = "wishful"
+    higher_is_better = True
+    about = "none"
+
+    def score(self, row: Answered) -> dict[str, float]:
+        return {self.name: float(row.fields["size"])}
+
+
+def test_a_metric_from_outside_that_raises_is_named_with_its_line_and_the_row() -> None:
+    with pytest.raises(
+        PluginError, match=r"the metric wishful raised KeyError: 'size' \(test_metric\.py:\d+\) at the row"
+    ):
+        score_table([answered("a mug", "a mug")], [Wishful()])

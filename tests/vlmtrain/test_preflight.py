@@ -19,7 +19,7 @@ from tests.vlmtrain.small_data import image, picture, product_rows, row, save_da
 from tests.vlmtrain.tiny_models import MAKERS
 from vlmdata.contract import validator
 from vlmdata.errors import ContractError
-from vlmtrain.errors import BudgetError
+from vlmtrain.errors import BudgetError, ModelError
 from vlmtrain.preflight_result import Preflight, Spread, as_data
 from vlmtrain.report import as_text
 from vlmtrain.report_preflight import preflight_report
@@ -351,3 +351,10 @@ def test_the_steps_of_a_part_of_an_epoch_are_counted_as_transformers_does(
         found = vlmtrain.preflight(replace(config, train=replace(config.train, epochs=epochs))).steps
         assert found is not None
         assert found.steps == math.ceil(epochs * 3)  # 16 rows, 3 a batch, 2 batches a step
+
+
+def test_a_kernel_of_attention_that_is_not_here_is_said_so(tiny: Tiny, tmp_path: Path) -> None:
+    file = run_file(tmp_path, tiny("qwen2_vl"), shop(tmp_path, product_rows(2)))
+    config = vlmtrain.load_run(file, set={"model.attention": "flash_attention_3"})
+    with pytest.raises(ModelError, match=r"model\.attention: flash_attention_3 is not installed here: "):
+        vlmtrain.preflight(config)

@@ -12,6 +12,7 @@ import typer
 
 from vlmdata.errors import ConfigError, VlmError
 from vlmdata.terminal import FINDINGS, Format, say, shown_path, warn
+from vlmtrain import processes
 from vlmtrain.commands.options import FormatOption, Plugins, Run, Set, config_of, pairs, progress, say_json
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def generate(
     """Answer a row (--id, or --image and --field), or a whole file of new rows (--input and --out)."""
     from vlmtrain.generating import NewRows
 
+    processes.refuse_several("generate")
     of_row = {"--id": ids, "--image": images, "--field": fields}
     of_file = {"--out": out, "--recipe": recipe, "--where": where, "--image-root": image_roots, "--limit": limit}
     of_file |= {"--conversation": conversation, "--merged": merged, "--resume": resume, "--replace": replace}

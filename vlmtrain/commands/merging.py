@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from vlmdata.terminal import FINDINGS, Format, shown_path, warn
+from vlmtrain import processes
 from vlmtrain.commands.options import FormatOption, Plugins, Run, Set, config_of, progress, say_json, say_report
 
 
@@ -39,6 +40,7 @@ def merge(
     """Merge the adapter into its base, and measure that the merged model answers the same."""
     import vlmtrain
 
+    processes.refuse_several("merge")
     config = config_of(run, set_, plugins)
     with progress() as tell:
         result = vlmtrain.merge(

@@ -73,7 +73,8 @@ def plugged_in(name: str) -> ModelFamily:
     try:
         found: ModelFamily = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise ModelError(f"model.family: {name} can't be imported: {error}") from error
+        hint = "Python looks for it where its packages are, and in the folders of PYTHONPATH (PYTHONPATH=. is this one)"
+        raise ModelError(f"model.family: {name} can't be imported: {error}; {hint}") from error
     members = [member for member in vars(ModelFamily) if not member.startswith("_")]
     missing = [member for member in members if not hasattr(found, member)]
     if missing:

@@ -87,7 +87,8 @@ def _from_outside(name: str, allow_plugins: bool) -> Metric:
     try:
         return _made(name)
     except (ImportError, AttributeError) as error:
-        raise ConfigError(f"the metric {name!r} can't be imported: {error}") from None
+        hint = "Python looks for it where its packages are, and in the folders of PYTHONPATH (PYTHONPATH=. is this one)"
+        raise ConfigError(f"the metric {name!r} can't be imported: {error}; {hint}") from None
 
 
 def _made(place: str) -> Metric:

@@ -53,7 +53,7 @@ class JsonFields:
 
 def read_object(text: str) -> tuple[dict[str, Any] | None, bool]:
     """The leaves of a text's JSON object by path, and whether a code fence was taken off; None where it is none."""
-    fence = FENCE.search(text)
+    fence = None if text.lstrip().startswith("{") else FENCE.search(text)
     try:
         value = json.loads(fence[1] if fence else text, parse_constant=_refuse)
     except (ValueError, RecursionError):
