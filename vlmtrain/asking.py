@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from vlmdata.record import message_rows
-from vlmdata.settings import nearest
 from vlmtrain import processes
 from vlmtrain.answer_cache import AnswerCache, row_digests
 from vlmtrain.collate import Collator
 from vlmtrain.config import RunConfig
-from vlmtrain.data import open_dataset, recipe_of
+from vlmtrain.data import hint_of_id, open_dataset, recipe_of
 from vlmtrain.errors import RunError
 from vlmtrain.generation import Answer, AnswerLoss, Generation, Work, adapter_off, answer_losses, share_of_answers
 from vlmtrain.misfit import without_prompts
@@ -129,7 +128,8 @@ def collator_of(
 
 
 def rows_by_id(config: RunConfig, ids: Sequence[str]) -> list[Row]:
-    """Rows of any split. Raises RunError with the ids that no split has, and the nearest one."""
+    """Rows of any split. Raises RunError with the ids that no split has, and the nearest one, or those of the several
+    conversations that a recipe makes of a row."""
     if not ids:
         return []
     found: dict[str, Row] = {}
@@ -140,7 +140,7 @@ def rows_by_id(config: RunConfig, ids: Sequence[str]) -> list[Row]:
         found |= {name: split[index] for index, name in enumerate(names) if name in set(ids)}
     missing = [name for name in ids if name not in found]
     if missing:
-        raise RunError(f"the dataset has no row {missing[0]!r}; {nearest(missing[0], known)}".rstrip("; "))
+        raise RunError(f"the dataset has no row {missing[0]!r}; {hint_of_id(missing[0], known)}".rstrip("; "))
     return [found[name] for name in ids]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,6 +13,9 @@ from vlmtrain.errors import RunError
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
+
+
+MOST_NAMED = 4
 
 
 def open_dataset(path: Path) -> DatasetDict:
@@ -49,6 +52,12 @@ def choose(dataset: Mapping[str, Dataset], split: str, limit: int | None = None)
     if len(rows) == 0:
         raise RunError(f"the split {split!r} is empty")
     return rows if limit is None or limit >= len(rows) else rows.select(range(limit))
+
+
+def hint_of_id(name: str, known: Sequence[str]) -> str:
+    """What an id that no row has may stand for: the conversations that a recipe made of one row, or the nearest id."""
+    made = [each for each in known if each.rpartition("/")[0] == name]
+    return f"its conversations are {', '.join(made[:MOST_NAMED])}" if made else nearest(name, known)
 
 
 def dataset_fingerprint(path: Path) -> str:

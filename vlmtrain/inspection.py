@@ -90,14 +90,17 @@ def _as_trained(row: Row, collator: Collator, split: str, over: Over) -> Row:
 
 
 def _by_id(dataset: Mapping[str, Any], name: str, split: str | None) -> tuple[str, Any]:
-    from vlmtrain.data import choose
+    from vlmtrain.data import choose, hint_of_id
 
+    known: list[str] = []
     for each in [split] if split else dataset:
         rows = choose(dataset, each) if split else dataset[each]
+        known += rows["id"][:]
         place = rows.data.column("id").index(name).as_py()
         if place >= 0:
             return each, rows[place]
-    raise RunError(f"--id {name}: no row of {f'the split {split!r}' if split else 'the dataset'} has this id")
+    where = f"the split {split!r}" if split else "the dataset"
+    raise RunError(f"--id {name}: no row of {where} has this id; {hint_of_id(name, known)}".rstrip("; "))
 
 
 def _conversation(row: Row, number: int) -> dict[str, Any]:

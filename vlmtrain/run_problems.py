@@ -31,7 +31,7 @@ def is_commit(revision: str | None) -> bool:
 def deeper_problems(config: RunConfig, settings: Settings) -> Iterator[Problem]:
     """What a schema can't say."""
     if not config.data.path.is_dir():
-        hint = "`vlmdata build` makes it; the path is relative to the run file"
+        hint = "`vlmdata build` makes it; the path is relative to the run file, that of --set to this folder"
         message = f"there is no dataset folder at {str(config.data.path)!r};"
         yield settings.problem(("data", "path"), message, rule="run.data", hint=hint)
     elif not (config.data.path / "dataset_dict.json").is_file():

@@ -183,7 +183,7 @@ def _helped(change: Change, others: Mapping[str, Change]) -> tuple[str, Tone]:
 
 
 def _others(others: Mapping[str, Change]) -> str:
-    """`Of 9 other scores 8 are better, none is worse.`"""
+    """`Of 9 other scores 8 are better and none is worse; 1 has perhaps changed, perhaps by chance.`"""
     tested = [change for change in others.values() if change.p is not None]
     if not tested:
         return ""
@@ -191,7 +191,7 @@ def _others(others: Mapping[str, Change]) -> str:
     shown = [change.verdict for change in sure.values()]
     told = listed([f"{_are(shown.count(word))} {word}" for word in ("better", "worse")])
     unsure = sum(change.verdict != NOTHING for name, change in others.items() if name not in sure)
-    perhaps = f", {unsure:,} perhaps" if unsure else ""
+    perhaps = f"; {unsure:,} {'has' if unsure == 1 else 'have'} perhaps changed, perhaps by chance" if unsure else ""
     return f" Of {plural(len(tested), 'other score')} {told}{perhaps}."
 
 

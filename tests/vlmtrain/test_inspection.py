@@ -21,6 +21,7 @@ from tests.vlmtrain.small_data import image, picture, product_rows, row, save_da
 from tests.vlmtrain.tiny.molmo2 import IMAGES_FIRST_TEMPLATE
 from tests.vlmtrain.tiny_models import GENERAL_MAKERS, MAKERS, QWEN_TEMPLATE
 from vlmtrain import Collator, inspect, load_run
+from vlmtrain.data import hint_of_id
 from vlmtrain.errors import RunError
 from vlmtrain.inspected import Inspection
 from vlmtrain.inspection import inspect_run
@@ -560,6 +561,13 @@ def test_a_row_of_a_run_is_found_by_its_number_or_its_id(run: Path) -> None:
         inspect_run(config, id="p7")
     with pytest.raises(RunError, match=r"--id p8: no row of the split 'train' has this id"):
         inspect_run(config, id="p8", split="train")
+
+
+def test_an_id_of_which_a_recipe_made_several_conversations_is_told_with_theirs() -> None:
+    known = ["AN-001/0", "AN-001/1", "AN-010/0"]
+    assert hint_of_id("AN-001", known) == "its conversations are AN-001/0, AN-001/1"
+    assert hint_of_id("AN-010/1", known) == "did you mean 'AN-010/0'?"
+    assert hint_of_id("x", known) == ""
 
 
 def test_a_run_that_shrinks_images_shows_them_shrunk(run: Path) -> None:

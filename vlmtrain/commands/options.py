@@ -24,7 +24,10 @@ PLAIN_SECONDS = 10.0
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="a run.yaml, or the folder that sft made of it")]
 Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="put a value over the file's; repeatable")
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="put a value over the file's, a path as seen from here; repeatable"
+    ),
 ]
 Plugins = Annotated[
     bool, typer.Option("--allow-plugins", help="run the code from outside that the run names: a model family, metrics")
