@@ -22,8 +22,11 @@ SAMPLE = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """What a run would come to. `output_tokens` are about as many as the journal's answers have, where it has some of
-    them (`from_answers`), else the most that answers may have."""
+    """What a run would come to. `alike` rows are asked as another row is, and share its answer.
+
+    `output_tokens` are about as many as the journal's answers have, where it has some of them (`from_answers`), else
+    the most that answers may have.
+    """
 
     rows: int
     known: int
@@ -37,6 +40,7 @@ class Estimate:
     spent: Decimal
     prices: Prices | None
     by_hand: bool = False
+    alike: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,6 +52,7 @@ class _Counting:
     tariff: Tariff
     rows: int = 0
     known: int = 0
+    alike: int = 0
     unusable: int = 0
     input_about: int = 0
     input_most: int = 0
@@ -63,7 +68,8 @@ class _Counting:
             return
         entry = self.journal.get(work.ask.key)
         if entry is not None or work.ask.key in self._asked:
-            self.known += 1
+            self.known += entry is not None
+            self.alike += entry is None
             if entry is not None and entry.ended == "stop" and len(self._answered) < SAMPLE:
                 self._answered.append(entry.usage.output_tokens + entry.usage.thinking_tokens)
             return
@@ -95,6 +101,7 @@ class _Counting:
             spent=self.journal.spent,
             prices=self.config.prices,
             by_hand=self.config.provider == "file",
+            alike=self.alike,
         )
 
 

@@ -148,6 +148,7 @@ def estimate_data(found: Estimate) -> dict[str, Any]:
         "rows": found.rows,
         "in_journal": found.known,
         "to_ask": found.to_ask,
+        "asked_as_another": found.alike,
         "unusable_images": found.unusable,
         "input_tokens": found.input_tokens,
         "output_tokens": found.output_tokens,
@@ -166,8 +167,9 @@ def estimate_data(found: Estimate) -> dict[str, Any]:
 
 def estimate_text(found: Estimate) -> str:
     """An estimate as lines for a terminal, with the formula that it is made by."""
+    alike = f", {found.alike:,} asked as another row is" if found.alike else ""
     if found.by_hand:
-        said = f"{found.known:,} in the journal, {found.to_ask:,} to be looked for in the file of answers"
+        said = f"{found.known:,} in the journal, {found.to_ask:,} to be looked for in the file of answers{alike}"
         return _line("without a text", f"{plural(found.rows, 'row')}: {said}; nothing is sent, and nothing costs")
     if found.from_answers:
         output = f"about {found.output_tokens:,} out, as {found.from_answers:,} answers of the journal have"
@@ -176,7 +178,7 @@ def estimate_text(found: Estimate) -> str:
     lines = [
         _line(
             "without a text",
-            f"{plural(found.rows, 'row')}: {found.known:,} in the journal, {found.to_ask:,} to be asked",
+            f"{plural(found.rows, 'row')}: {found.known:,} in the journal, {found.to_ask:,} to be asked{alike}",
         ),
         _line("tokens", f"about {found.input_tokens:,} in    {output}"),
     ]

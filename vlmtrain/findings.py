@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from vlmdata.settings import nearest
 from vlmtrain.score_words import field_of, figure, listed, plural, score_words
 from vlmtrain.verdict import (
     Finding,
@@ -74,10 +75,21 @@ def _trained(result: EvalResult) -> list[str]:
     return []
 
 
+def _slices_of_nothing(result: EvalResult) -> list[str]:
+    """Names of `eval.slices` that no row has as a tag."""
+    there = {name for each in result.candidates.values() for row in each.answered for name in row.tags}
+    said = []
+    for name in result.slice_tags or ():
+        if name not in there:
+            hint = nearest(name, sorted(there)) or f"the tags are {listed(sorted(there), 6) or 'none'}"
+            said.append(f"No row has the tag {name!r} that eval.slices names; {hint}")
+    return said
+
+
 def warnings(result: EvalResult) -> list[str]:
     """What must be known before a figure is believed: rows that failed, answers cut, answers that hang on the batch,
     and fields that the references do not name either."""
-    said = [*_trained(result), *_fields_not_said(result)]
+    said = [*_trained(result), *_slices_of_nothing(result), *_fields_not_said(result)]
     for each in result.candidates.values():
         total, who = len(each.answered), called(each.name)
         if each.failed:

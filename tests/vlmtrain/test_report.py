@@ -59,6 +59,13 @@ def test_slices_are_named_only_where_something_is_shown() -> None:
     assert "slice category mug:" not in said
 
 
+def test_a_slice_that_is_no_tag_is_told_with_what_was_meant(good: EvalResult) -> None:
+    said = " ".join(as_text(eval_report(dataclasses.replace(good, slice_tags=("categori", "category", "x")))).split())
+    assert "No row has the tag 'categori' that eval.slices names; did you mean 'category'?" in said
+    assert "No row has the tag 'x' that eval.slices names; the tags are category" in said
+    assert "the tag 'category' that" not in said
+
+
 def test_rows_that_failed_are_warned_of() -> None:
     rows = rows_of(10)
     two = (candidate("base", rows, references(rows)), candidate("adapter", rows, [*references(rows)[:9], None]))

@@ -20,6 +20,8 @@ from tests.vlmdata.description.servers.openai import OpenAIServer
 from tests.vlmdata.description.servers.script import Act, Script
 from vlmdata.cli import app
 from vlmdata.describe_access import Access
+from vlmdata.describe_estimate import estimate_descriptions
+from vlmdata.describe_words import estimate_text
 from vlmdata.errors import ConfigError
 from vlmdata.image.places import tells_place
 from vlmdata.image.traits import has_position
@@ -212,3 +214,13 @@ def test_another_variable_may_hold_the_key_and_a_server_of_ones_own_needs_none()
         Access.of(None, None, {}).key("openai_compatible")
     with pytest.raises(ConfigError, match="MY_KEY is not set"):
         Access.of("http://localhost:1/v1", "MY_KEY", {}).key("openai_compatible")
+
+
+def test_a_dry_run_counts_apart_what_is_asked_as_another_row_is(catalog: Catalog) -> None:
+    catalog.write(2)
+    rows = (catalog.folder / "products.csv").read_text("utf-8").splitlines()
+    again = rows[1].replace("P0", "P9", 1)
+    (catalog.folder / "products.csv").write_text("\n".join([*rows, again]) + "\n", "utf-8")
+    found = estimate_descriptions(catalog.recipe())
+    assert (found.rows, found.known, found.to_ask, found.alike) == (3, 0, 2, 1)
+    assert "3 rows: 0 in the journal, 2 to be asked, 1 asked as another row is" in estimate_text(found)
