@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 FEWEST_PIXELS = 64 * 64
 """No image is made smaller than this many pixels: it would show nothing that could be learned."""
 
+GROWN = 8
+"""Sides of so many times the length tell a family of as many tokens at any size from one that only has a floor."""
+
 
 def shrunk_sizes(row: Row, length: RowLength, measure: Measure, most: int) -> tuple[list[Size], RowLength] | Problem:
     """The largest sizes at which a row has at most `most` tokens, and its lengths then; else why there are none.
@@ -61,7 +64,10 @@ def _unfit(length: RowLength, most: int, other: int, measure: Measure, sizes: Se
     if other > most or not sizes:
         why = f"its text alone has {other:,}, and no text is cut"
     elif _tokens(measure, _bounded(sizes, FEWEST_PIXELS)) == _tokens(measure, sizes):
-        why = f"{name} gives its images as many tokens at any size"
+        grown = [(height * GROWN, width * GROWN) for height, width in sizes]
+        fixed = _tokens(measure, grown) == _tokens(measure, sizes)
+        floor = "no fewer tokens at smaller sizes, since it enlarges those; budget.min_pixels says to how many pixels"
+        why = f"{name} gives its images {'as many tokens at any size' if fixed else floor}"
     else:
         why = f"nor do they with its images at {FEWEST_PIXELS:,} pixels each"
     hint = "raise budget.max_length, or leave the row out (budget.over: drop)"

@@ -145,6 +145,13 @@ def test_a_row_whose_images_take_the_same_tokens_at_any_size_stays_an_error(fami
     assert "gives its images as many tokens at any size" in str(found.problems[0])
 
 
+def test_a_row_of_images_that_the_processor_enlarges_is_told_of_the_floor(tiny: Tiny) -> None:
+    (small,) = product_rows(1, size=(40, 30))
+    bound = Measure(collator(tiny, "qwen2_vl")).row(small).tokens - 1
+    found = surveyed([small], collator(tiny, "qwen2_vl", max_length=bound), "shrink_images")
+    assert "no fewer tokens at smaller sizes, since it enlarges those; budget.min_pixels" in str(found.problems[0])
+
+
 def test_a_text_that_is_too_long_is_never_cut_nor_its_images_shrunk(tiny: Tiny) -> None:
     (wide,) = product_rows(1, size=(300, 300))
     found = surveyed([wide], collator(tiny, "qwen2_vl", max_length=10), "shrink_images")
