@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -74,7 +75,7 @@ def sft(
 
     with processes.one_voice():
         config = config_of(run, set_, plugins)
-    with _saved_on_interrupt(run, config), processes.one_voice(), progress() as tell:
+    with _saved_on_interrupt(run, set_ or [], config), processes.one_voice(), progress() as tell:
         alone = processes.launched_as_one()
         if alone:
             warn(alone)
@@ -104,16 +105,19 @@ app.command()(checking_up.doctor)
 
 
 @contextmanager
-def _saved_on_interrupt(run: Path, config: RunConfig) -> Iterator[None]:
-    """Where a training ends early with a checkpoint kept, say how to go on."""
+def _saved_on_interrupt(run: Path, changes: Sequence[str], config: RunConfig) -> Iterator[None]:
+    """Where a training ends early with a checkpoint kept, say how to go on; a run that was refused has said so."""
+    from vlmtrain.errors import RunError
     from vlmtrain.publishing import stage_of
     from vlmtrain.run import has_checkpoint
 
     try:
         yield
     except BaseException as error:
-        if not isinstance(error, SystemExit) and has_checkpoint(stage_of(config.output.absolute())):
-            warn(f"the training so far is saved; go on with: vlmtrain sft {shown_path(run)} --resume")
+        refused = isinstance(error, SystemExit | RunError)
+        if not refused and has_checkpoint(stage_of(config.output.absolute())):
+            words = [shown_path(run), *(word for change in changes for word in ("--set", change)), "--resume"]
+            warn(f"the training so far is saved; go on with: vlmtrain sft {shlex.join(words)}")
         raise
 
 

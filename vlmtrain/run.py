@@ -103,6 +103,8 @@ def sft(
     tell = (on_progress if processes.is_first() else None) or _silent
     if config.train is None:
         raise RunError(f"the run has no `train` section, so there is nothing to train for {config.output}")
+    if replace and resume:
+        raise RunError("resume goes on with what is there, replace begins again: give one of them")
     require_reporter(config.train.report_to)
     processes.refuse_sharing(config.model.load)
     with _training_folder(config, replace=replace, resume=resume) as folder:

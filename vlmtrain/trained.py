@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vlmtrain import processes
+from vlmtrain.checkpoints import FOLDER as CHECKPOINTS
+from vlmtrain.checkpoints import whole_checkpoints
 from vlmtrain.config import ADAPTER_FOLDER, MODEL_FOLDER, RunConfig
 from vlmtrain.errors import RunError
 from vlmtrain.model import attach_adapter, load_base, save_adapter, save_whole
+from vlmtrain.publishing import stage_of
 
 if TYPE_CHECKING:
     from vlmtrain.loaded import LoadedModel
@@ -42,7 +45,9 @@ def require_trained(config: RunConfig) -> Trained:
     found = find_trained(config)
     if found is None:
         what = "adapter" if config.lora is not None else "trained model"
-        raise RunError(f"there is no {what} in {config.output}; `vlmtrain sft` makes it")
+        interrupted = any(whole_checkpoints(stage_of(config.output.absolute()) / CHECKPOINTS))
+        way = "it was interrupted: `vlmtrain sft --resume` goes on" if interrupted else "`vlmtrain sft` makes it"
+        raise RunError(f"there is no {what} in {config.output}; {way}")
     return found
 
 

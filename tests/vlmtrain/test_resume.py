@@ -90,6 +90,10 @@ def test_an_interrupted_training_goes_on_with_the_very_same_losses_and_weights(
     assert not (tmp_path / "out").exists()
     with pytest.raises(OutputError, match=r"--resume goes on, --replace begins again"):
         vlmtrain.sft(file)
+    with pytest.raises(RunError, match="it was interrupted: `vlmtrain sft --resume` goes on"):
+        vlmtrain.evaluate(file)
+    with pytest.raises(RunError, match="give one of them"):
+        vlmtrain.sft(file, resume=True, replace=True)
     resumed = vlmtrain.sft(file, resume=True)
     assert curve(resumed.output) == curve(unbroken)
     mine, other = weights(resumed.output), weights(unbroken)
@@ -117,6 +121,11 @@ def test_a_run_that_changed_is_not_resumed_and_every_difference_is_named(
     assert "train.learning_rate was 0.001, is 0.002" in said
     freely = vlmtrain.load_run(file, set={"train.log_every": 3, "train.workers": 1})
     assert vlmtrain.sft(freely, resume=True).training.steps == 8
+
+
+def test_to_go_on_and_to_begin_again_are_not_asked_together(tiny: Tiny, dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="resume goes on with what is there, replace begins again: give one of them"):
+        vlmtrain.sft(run_file(tmp_path, tiny("qwen2_vl"), dataset), resume=True, replace=True)
 
 
 def test_there_is_nothing_to_resume_without_a_checkpoint(tiny: Tiny, dataset: Path, tmp_path: Path) -> None:
