@@ -83,7 +83,8 @@ class Quantity:
             return False
         factor = self.size / other.size if self.kind and other.kind else Decimal(1)
         return any(
-            abs(mine * factor - theirs) <= max(Decimal(relative) * abs(theirs), Decimal(absolute), Decimal("1e-12"))
+            (factor == 1 and mine == theirs)  # of more digits than a product keeps
+            or abs(mine * factor - theirs) <= max(Decimal(relative) * abs(theirs), Decimal(absolute), Decimal("1e-12"))
             for mine in self.readings
             for theirs in other.readings
         )
