@@ -127,14 +127,17 @@ def rows_without_text(recipe: Recipe, reader: Reader) -> Iterator[CatalogRow | N
 
 @contextmanager
 def opened(recipe: Recipe) -> Iterator[Reader]:
-    """The reader of a recipe's images, once what can be refused before anything is read has been."""
+    """The reader of a recipe's images, once what can be refused before anything is read has been.
+
+    It holds them to be whole pictures; what a build looks for beside that, nobody needs to be asked.
+    """
     described_config(recipe)
     source = open_source(recipe.source)
     check_columns(recipe, source)
     refuse_missing_roots(recipe)
     refuse_odd_names(source)
     with QUIET, quick_turns(), reader_of(recipe, spool=None) as reader:
-        yield reader
+        yield replace(reader, hashed=False)
 
 
 def describe(  # noqa: PLR0913  (what a person may ask of a run, each by its name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -163,8 +164,12 @@ def test_damaged_bytes_are_a_picture_or_a_pixel_error(kind: str, data: st.DataOb
         damaged[data.draw(st.integers(0, min(reach, len(whole)) - 1))] = data.draw(st.integers(0, 255))
     try:
         info = inspect(bytes(damaged)).info
-    except PixelError:
+    except PixelError as error:
+        with pytest.raises(PixelError) as raised:
+            inspect(bytes(damaged), verify="whole")
+        assert raised.value.message == error.message
         return
+    assert replace(info, dhash=None) == inspect(bytes(damaged), verify="whole").info
     seen = to_rgb(bytes(damaged))
     assert (info.width, info.height) == seen.size
 

@@ -36,7 +36,9 @@ from vlmdata.pixels import (
 )
 from vlmdata.record import ImageInfo, Inspected
 
-Verify = Literal["full", "header"]
+Verify = Literal["full", "whole", "header"]
+"""How far an image is read: decoded, hashed and looked at; decoded alone; not beyond its header."""
+
 Known = Callable[[str], ImageInfo | None]
 """From the sha256 of an image's bytes to what was found when they were decoded before."""
 
@@ -92,7 +94,7 @@ class _Looked:
 def inspect(data: bytes, *, verify: Verify = "full", pixel_limit: int = PIXEL_LIMIT) -> Inspected:
     """Everything that the dataset stores about an image. Raises PixelError where the bytes are no whole picture.
 
-    `verify="header"` reads the header only and leaves dhash out.
+    `verify="header"` reads the header only; it and "whole" leave dhash out.
     """
     return examine(data, verify=verify, pixel_limit=pixel_limit).image
 
@@ -153,8 +155,8 @@ def _look_at_jpeg(data: bytes, verify: Verify, pixel_limit: int) -> _Looked:
     refuse_bomb(width, height, pixel_limit)
     turn, traits = (1, set[Trait]()) if has_plain_header(data) else _metadata_of_jpeg(data)
     dhash = None
-    if verify == "full":
-        grey = _strict_grey(data, pixel_limit, 8 if min(width, height) >= SMALL else 1)
+    grey = _strict_grey(data, pixel_limit, 8 if min(width, height) >= SMALL else 1) if verify != "header" else None
+    if grey is not None and verify == "full":
         small = _shrunk(turned(grey, turn))
         dhash = dhash_of(small)
         if _may_be_blank(small, grey, width) and _is_blank_jpeg(data, pixel_limit):
@@ -238,9 +240,9 @@ def _look_with_pillow(data: bytes, verify: Verify, pixel_limit: int) -> _Looked:
         width, height = image.size
         traits = set(traits_of(image))
         has_metadata = image_format != "PNG" or any(word in data for word in PNG_METADATA)
-        if verify == "full":
+        if verify != "header":
             refuse_changed_png(data)
-        if verify == "full" or (image_format == "PNG" and has_metadata):  # a PNG's may stand behind its pixels
+        if verify != "header" or (image_format == "PNG" and has_metadata):  # a PNG's may stand behind its pixels
             image.load()
         if has_metadata:
             traits.update(_position(image))

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from vlmdata.check_settings import DEFAULT, CheckSettings
 from vlmdata.image.findings import image_findings
-from vlmdata.image.inspecting import Examined, Known, examine, fingerprint
+from vlmdata.image.inspecting import Examined, Known, Verify, examine, fingerprint
 from vlmdata.image.names import ENDINGS, ImageReferenceError, bare_name, renamed
 from vlmdata.image.reading import Download, Original, Originals, open_roots, reference_shown
 from vlmdata.image.spool import Spool
@@ -61,13 +61,18 @@ class Verified:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
-    """Reads and verifies images, whatever names them. Safe to use from several threads."""
+    """Reads and verifies images, whatever names them. Safe to use from several threads.
+
+    `hashed`: whether pictures are hashed and looked at, where the recipe does not leave it at their headers; otherwise
+    they are held to be whole, and no more.
+    """
 
     originals: Originals
     images: ImagesConfig
     spool: Spool | None = None
     known: Known | None = None
     settings: CheckSettings = DEFAULT
+    hashed: bool = True
 
     def verdict(self, reference: ImageReference) -> Verified:
         """Read and verify one reference; every failure is a problem, never an exception."""
@@ -123,7 +128,8 @@ class Reader:
 
     def _verdict(self, original: Original, inline: bool, reference: ImageReference) -> Verified:
         images = self.images
-        examined = examine(original.data, verify=images.verify, pixel_limit=images.pixel_limit, known=self.known)
+        verify: Verify = images.verify if self.hashed or images.verify == "header" else "whole"
+        examined = examine(original.data, verify=verify, pixel_limit=images.pixel_limit, known=self.known)
         if "animated" in examined.traits and images.animated == "reject":
             message = f"{reference_shown(reference)} {WORDS['animated'][0]}"
             hint = "export the frame that shows the product, or set images.animated: first"

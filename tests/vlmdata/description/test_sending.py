@@ -94,6 +94,12 @@ def test_a_place_in_a_second_picture_behind_a_plain_one_is_not_sent(catalog: Cat
         assert [tells_place(sent) for sent in server.pictures.values()] == ([False] if location == "strip" else [])
 
 
+@pytest.mark.parametrize("between", range(4))
+def test_a_place_anywhere_behind_a_plain_picture_is_seen(between: int) -> None:
+    plain = photo(4, kind="JPEG")
+    assert [tells_place(plain + bytes(between) + behind) for behind in (plain, with_position())] == [False, True]
+
+
 def test_photos_are_sent_as_they_are_or_as_small_as_the_recipe_says(catalog: Catalog) -> None:
     file = io.BytesIO()
     Image.linear_gradient("L").resize((1200, 800)).convert("RGB").save(file, "PNG")
