@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from vlmdata.description.gemini_batch import Batch
+from vlmdata.description.gemini_batch import Batch, nameless_file
 from vlmdata.description.gemini_messages import contents_of, generation_of, reply_of, safety_of
 from vlmdata.description.gemini_pictures import put_in, standing_in
 from vlmdata.description.provider import IDLE_CONNECTIONS, Ask, Fault, JobState, ProviderSettings, Reply, Secret
@@ -98,12 +98,10 @@ class Gemini:
 
     async def results(self, job: str) -> AsyncIterator[tuple[str, Reply | Fault]]:
         """What a job answered, by key, in the order of its file of answers."""
-        path = await self._guarded(self._batch.fetched(job))
-        try:
-            for answer in self._batch.answers(path):
+        with nameless_file() as file:
+            await self._guarded(self._batch.fetch(job, file))
+            for answer in self._batch.answers(file):
                 yield answer
-        finally:
-            path.unlink(missing_ok=True)
 
     async def cancel(self, job: str) -> None:
         """Stop a job."""

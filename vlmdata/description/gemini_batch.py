@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import io
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlmdata.description.gemini_messages import contents_of, generation_of, reply_of
@@ -43,12 +44,9 @@ class Batch:
 
     async def submit(self, asks: Sequence[Ask]) -> str:
         """Hand in a job; its name."""
-        path = _new_file()
-        try:
-            await asyncio.to_thread(self._write, path, asks)
-            file = await self.client.aio.files.upload(file=path, config={"mime_type": "application/jsonl"})
-        finally:
-            path.unlink(missing_ok=True)
+        with nameless_file() as lines:
+            await asyncio.to_thread(self._write, lines, asks)
+            file = await self.client.aio.files.upload(file=lines, config={"mime_type": "application/jsonl"})
         job = await self.client.aio.batches.create(
             model=self.settings.model, src=file.name or "", config={"display_name": title_of(asks)}
         )
@@ -71,28 +69,22 @@ class Batch:
         """Stop a job."""
         await self.client.aio.batches.cancel(name=job)
 
-    async def fetched(self, job: str) -> Path:
-        """The job's answers in a file of this machine, empty where there are none."""
+    async def fetch(self, job: str, into: io.IOBase) -> None:
+        """Put the job's answers into a file, from which `answers` reads them; nothing where there are none."""
         found = await self.client.aio.batches.get(name=job)
-        path = _new_file()
-        try:
-            if found.dest and found.dest.file_name:
-                await self.client.aio.files.download(file=found.dest.file_name, destination=path)
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-        return path
+        if found.dest and found.dest.file_name:
+            await self.client.aio.files.download(file=found.dest.file_name, destination=into)
+        into.seek(0)
 
-    def answers(self, path: Path) -> Iterator[tuple[str, Reply | Fault]]:
+    def answers(self, lines: io.IOBase) -> Iterator[tuple[str, Reply | Fault]]:
         """The answers of a file, by key. A line that can't be read answers nothing."""
-        with path.open(encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                try:
-                    body = json.loads(line)
-                except (ValueError, RecursionError):
-                    continue
-                if isinstance(body, dict) and isinstance(body.get("key"), str):
-                    yield body["key"], self._answer(body)
+        for line in lines:
+            try:
+                body = json.loads(line.decode("utf-8", "replace"))
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(body, dict) and isinstance(body.get("key"), str):
+                yield body["key"], self._answer(body)
 
     def _answer(self, line: Mapping[str, Any]) -> Reply | Fault:
         if "response" in line:
@@ -105,10 +97,11 @@ class Batch:
         status = GRPC.get(code, code) if isinstance(code, int) else 500
         return google_refusal(status, error, {}).fault(self.settings.key)
 
-    def _write(self, path: Path, asks: Sequence[Ask]) -> None:
-        with path.open("w", encoding="utf-8") as lines:
-            for ask in asks:
-                lines.write(json.dumps({"key": ask.key, "request": self._request(ask)}, default=_base64) + "\n")
+    def _write(self, lines: io.IOBase, asks: Sequence[Ask]) -> None:
+        for ask in asks:
+            line = json.dumps({"key": ask.key, "request": self._request(ask)}, default=_base64) + "\n"
+            lines.writelines([line.encode()])
+        lines.seek(0)
 
     def _request(self, ask: Ask) -> dict[str, Any]:
         request: dict[str, Any] = {
@@ -128,9 +121,11 @@ def title_of(asks: Sequence[Ask]) -> str:
     return f"vlmdata-{hashlib.sha256(keys.encode()).hexdigest()[:32]}"
 
 
-def _new_file() -> Path:
-    with tempfile.NamedTemporaryFile(prefix="vlmdata-batch-", suffix=".jsonl", delete=False) as file:
-        return Path(file.name)
+@contextmanager
+def nameless_file() -> Iterator[io.IOBase]:
+    """A file without a name in the folder of temporary ones: whatever ends this process, nothing is left of it."""
+    with tempfile.TemporaryFile() as file:
+        yield file if isinstance(file, io.IOBase) else file.file  # the latter on Windows
 
 
 def _named(name: str | None) -> str:

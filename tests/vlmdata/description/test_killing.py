@@ -208,8 +208,15 @@ main()
 
 
 @pytest.mark.long
-def test_jobs_are_paid_once_wherever_a_run_is_killed(catalog: Catalog) -> None:
-    """Killed while it uploads, hands in, waits and takes answers: the next run finds the jobs, and makes none twice."""
+def test_jobs_are_paid_once_wherever_a_run_is_killed(
+    catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed while it uploads, hands in, waits and takes answers: the next run finds the jobs, and makes none twice.
+
+    No file of requests or answers is left behind.
+    """
+    (temporary := tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
     rows, kills, chance = 60, 15, random.Random(7)
     catalog.write(rows)
     catalog.recipe(batch=True, prices=PRICES)
@@ -233,6 +240,7 @@ def test_jobs_are_paid_once_wherever_a_run_is_killed(catalog: Catalog) -> None:
         assert max(server.paid.values()) == 1
     assert catalog.answers() == whole
     assert len(whole) == rows
+    assert list(temporary.iterdir()) == []
 
 
 def reached(server: GeminiServer, requests: int, pause: float) -> bool:
