@@ -19,6 +19,7 @@ from vlmtrain.config import MERGE_FILE
 from vlmtrain.errors import ModelError
 from vlmtrain.family import family_of
 from vlmtrain.loaded import LoadedModel
+from vlmtrain.quiet import library_noise
 
 if TYPE_CHECKING:
     import torch
@@ -142,6 +143,7 @@ def merged(loaded: LoadedModel) -> LoadedModel:
     return dataclasses.replace(loaded, model=plain)
 
 
+@library_noise()
 def save_merged(loaded: LoadedModel, folder: Path, asked: GenerationConfig | None = None) -> None:
     """Write model and processor so that AutoModelForImageTextToText and AutoProcessor load them, as safetensors.
 
@@ -172,6 +174,7 @@ def _save_for_older_readers(processor: Any, folder: Path) -> None:
         file.write_text(json.dumps(written, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+@library_noise()
 def load_merged(folder: Path, device: torch.device, attention: str, family: ModelFamily | None = None) -> LoadedModel:
     """A merged folder as anyone would load it: by plain transformers, in the dtype that it was saved in.
 

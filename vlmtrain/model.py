@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 HEAD = "lm_head"
 
 
+@library_noise()
 def load_processor(config: RunConfig) -> ProcessorMixin:
     """The base model's processor, with the run's pixel budget in its own settings. Raises ModelError."""
     from transformers import AutoProcessor, ProcessorMixin
@@ -292,6 +293,7 @@ def _found_modules(names: Sequence[str], model: PreTrainedModel) -> list[str]:
     return list(names)
 
 
+@library_noise()
 def save_whole(model: Any, folder: Path, loaded: LoadedModel, weights: dict[str, Any] | None = None) -> None:
     """Write a model that was trained itself, with its processor, in the precision that it was loaded in.
 
@@ -306,6 +308,7 @@ def save_whole(model: Any, folder: Path, loaded: LoadedModel, weights: dict[str,
     loaded.processor.save_pretrained(str(folder))
 
 
+@library_noise()
 def save_adapter(
     model: Any, folder: Path, config: RunConfig, commit: str | None, weights: dict[str, Any] | None = None
 ) -> None:

@@ -40,8 +40,36 @@ def quiet_environment() -> None:
 
 @contextmanager
 def library_noise() -> Iterator[None]:
-    """While it lasts, the libraries' warnings that say nothing about this run are silent, and only those."""
-    with warnings.catch_warnings():
+    """While it lasts, the libraries' warnings that say nothing about this run are silent, and only those; and the bars
+    of loading, since a function prints nothing."""
+    with warnings.catch_warnings(), _no_bars(), _errors_alone("bitsandbytes"):  # which kernels it did not find
         # TRL's, peft's and transformers' own use of names that transformers renames in its version 6
         warnings.filterwarnings("ignore", message=".*gradient_checkpointing.*", category=FutureWarning)
         yield
+
+
+@contextmanager
+def _no_bars() -> Iterator[None]:
+    """Without transformers' bars and those of downloads, where they were not switched on by their variable."""
+    from huggingface_hub.constants import HF_HUB_DISABLE_PROGRESS_BARS
+    from transformers.utils import logging as bars
+
+    if not bars.is_progress_bar_enabled() or HF_HUB_DISABLE_PROGRESS_BARS is False:
+        yield
+        return
+    bars.disable_progress_bar()
+    try:
+        yield
+    finally:
+        bars.enable_progress_bar()
+
+
+@contextmanager
+def _errors_alone(name: str) -> Iterator[None]:
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

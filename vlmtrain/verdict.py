@@ -234,7 +234,7 @@ def _no_place(result: EvalResult, places: Sequence[Place]) -> str:
         return "Neither a field nor a slice has enough rows to tell by."
     if any(attributes(row) for each in result.candidates.values() for row in each.answered):
         return f"The rows have fields, which no metric here looks at (attribute_recall does), and {slices}"
-    return f"The rows have no fields, and {slices}"
+    return f"The rows have no fields (a recipe's `fields` keeps some of its columns), and {slices}"
 
 
 def _kinds_of(places: Sequence[Place]) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from tests.vlmtrain.small_data import product_rows, row, save_dataset
 from vlmdata.errors import ContractError, OutputError
 from vlmtrain.errors import BudgetError, RunError, TrainingError
 from vlmtrain.model import attach_adapter, load_base
+from vlmtrain.quiet import DEFAULTS
 
 Tiny = Callable[[str], Path]
 TRAIN = "train: {epochs: 1, batch_size: 4, learning_rate: 1.0e-3, log_every: 2, report_to: none}\n"
@@ -175,3 +179,12 @@ def test_rows_of_texts_alone_train_too(tiny: Tiny, tmp_path: Path) -> None:
     data = save_dataset(tmp_path / "shop", {"train": [*texts, *product_rows(4)]})
     result = vlmtrain.sft(run_file(tmp_path, tiny("qwen2_vl"), data))
     assert result.training.rows_seen == 8
+
+
+def test_functions_print_nothing(tiny: Tiny, dataset: Path, tmp_path: Path) -> None:
+    """Not even what libraries show of loading and writing, when nobody has silenced them as the commands do."""
+    file = run_file(tmp_path, tiny("qwen2_vl"), dataset)
+    code = f"import vlmtrain; run = vlmtrain.load_run({str(file)!r}); vlmtrain.sft(run); vlmtrain.merge(run, 'm')"
+    noisy = {name: value for name, value in os.environ.items() if name not in DEFAULTS}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=noisy, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -237,7 +237,7 @@ def test_fields_that_the_references_do_not_name_are_warned_of() -> None:
     ("fields", "metrics", "said"),
     [
         (True, ["exact_match"], "The rows have fields, which no metric here looks at (attribute_recall does), and no "),
-        (False, ["exact_match"], "The rows have no fields, and no slice has enough rows to tell by."),
+        (False, ["exact_match"], "The rows have no fields (a recipe's `fields` keeps some of its columns), and "),
         (True, ["attribute_recall"], "Neither a field nor a slice has enough rows to tell by."),
     ],
 )

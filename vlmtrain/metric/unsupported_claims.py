@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from vlmtrain.metric import Answered
 from vlmtrain.metric.attribute_recall import attributes
@@ -31,12 +32,13 @@ LONGEST = 6
 """A value of more words is a text of its own, and no answer claims it by chance."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class UnsupportedClaims:
     """1 for an answer with an unsupported claim, else 0, so that the mean is the share of such answers: 0 is best.
 
-    `numbers`, `brands` and `fields` are the same of each kind. `vocabulary` holds the values of all rows' fields by
-    their words, with the field's name; `fitted` fills it in, and without it numbers alone are looked for.
+    `numbers`, `brands` and `fields` are the same of each kind that the rows' fields have. `vocabulary` holds the values
+    of all these fields by their words, with the field's name; `fitted` fills it in, and without it numbers alone are
+    looked for.
     """
 
     vocabulary: Mapping[Words, str] = field(default_factory=dict)
@@ -55,7 +57,7 @@ class UnsupportedClaims:
         return UnsupportedClaims(found)
 
     def score(self, row: Answered) -> Mapping[str, float]:
-        """All four, 0.0 or 1.0."""
+        """All of them, 0.0 or 1.0."""
         found = {f"{self.name}.{kind}": float(bool(claims)) for kind, claims in self.unsupported(row).items()}
         return {self.name: max(found.values()), **found}
 
@@ -64,10 +66,14 @@ class UnsupportedClaims:
         support = "\n".join((row.prompt, row.reference, *row.fields.values()))
         supported = set(self._values(support, inside=True))
         claims = [value for value in dict.fromkeys(self._values(row.prediction)) if value not in supported]
-        found: dict[str, list[str]] = {"numbers": [*_numbers(row.prediction, support)], "brands": [], "fields": []}
+        found = {"numbers": [*_numbers(row.prediction, support)]} | {kind: [] for kind in self._kinds}
         for value in claims:
-            found["brands" if self.vocabulary[value] == "brand" else "fields"].append(" ".join(value))
+            found[_kind(self.vocabulary[value])].append(" ".join(value))
         return found
+
+    @cached_property
+    def _kinds(self) -> tuple[str, ...]:
+        return tuple(sorted({*map(_kind, self.vocabulary.values())}))
 
     def _values(self, text: str, *, inside: bool = False) -> Iterator[Words]:
         """The values of the vocabulary in a text: at each place the longest, and with `inside` every one."""
@@ -77,6 +83,10 @@ class UnsupportedClaims:
             found = [run for run in runs if run in self.vocabulary]
             yield from found if inside else found[:1]
             place += len(found[0]) if found and not inside else 1
+
+
+def _kind(name: str) -> str:
+    return "brands" if name == "brand" else "fields"
 
 
 def _telling(value: str) -> bool:

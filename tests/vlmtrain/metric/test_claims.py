@@ -99,3 +99,12 @@ def test_scores_are_shares_of_answers() -> None:
         "unsupported_claims.brands": 0.25,
         "unsupported_claims.fields": 0.0,
     }
+
+
+def test_kinds_that_no_row_has_a_field_of_have_no_score() -> None:
+    rows = [answered("5 red mugs", "", fields={"colour": "red"})]
+    assert set(overall("unsupported_claims", rows)) == {
+        f"unsupported_claims{kind}" for kind in ("", ".numbers", ".fields")
+    }
+    bare = [answered("5 red mugs", "", fields={})]
+    assert overall("unsupported_claims", bare) == {"unsupported_claims": 1.0, "unsupported_claims.numbers": 1.0}
