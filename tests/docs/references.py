@@ -22,7 +22,8 @@ SETTINGS = """# Settings: every key of a recipe, of a run file and of vlmdata.to
 The keys as the schemas have them; `vlmdata schema recipe.v1`, `vlmdata schema run.v1` and `vlmdata schema settings.v1`
 print these for an editor, which then completes and checks while you type: put
 `# yaml-language-server: $schema=recipe.v1.json` on top of the file. A key that is not here is an error that names the
-nearest one. This page is made from the schemas; tests hold it to them, and the schemas' defaults to the code.
+nearest one. A run file with `extends` is asked for no key that the other one may have. This page is made from the
+schemas; tests hold it to them, and the schemas' defaults to the code.
 
 The default is what counts where a key is left out. "needed" means that it can't be; "not set" that nothing stands there
 then: the words beside it say what that means. A mapping has a table of its own, whose defaults count once somebody

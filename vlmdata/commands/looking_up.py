@@ -17,6 +17,7 @@ def schema(
     """Print a JSON Schema of the contract."""
     from vlmdata import schema as schema_of
     from vlmdata.contract import SCHEMAS
+    from vlmdata.editor_schema import for_an_editor
     from vlmdata.errors import ConfigError
     from vlmdata.settings import nearest
 
@@ -27,7 +28,7 @@ def schema(
     if wanted not in SCHEMAS:
         hint = nearest(wanted, SCHEMAS) or f"known: {', '.join(SCHEMAS)}"
         raise ConfigError(f"there is no schema {name!r}; {hint}")
-    say(json.dumps(schema_of(wanted), indent=2, ensure_ascii=False))
+    say(json.dumps(for_an_editor(schema_of(wanted)), indent=2, ensure_ascii=False))
 
 
 def rule(
