@@ -188,8 +188,18 @@ def test_code_from_outside_runs_only_where_it_is_allowed(shouting: str) -> None:
 
 
 def test_a_metric_that_is_not_there_is_said_to_be_missing(shouting: str) -> None:
-    with pytest.raises(ConfigError, match="can't be imported"):
+    with pytest.raises(ConfigError, match="the metric loud_metrics:Whispering: the module 'loud_metrics' has no"):
         find([shouting.replace("Shouting", "Whispering")])
+    with pytest.raises(ConfigError, match=r"the metric silent:A: there is no module 'silent'; .*PYTHONPATH"):
+        find(["silent:A"])
+
+
+def test_what_making_a_metric_raises_is_told_as_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "class Broken:\n    def __init__(self): self.words = open('words.txt')\n"
+    (tmp_path / "broken_metrics.py").write_text(code, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError, match=r"broken_metrics:Broken raised FileNotFoundError: .*broken_metrics\.py:2"):
+        find(["broken_metrics:Broken"])
 
 
 def test_a_metric_made_in_python_passes_through() -> None:

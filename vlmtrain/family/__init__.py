@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from vlmdata.errors import PluginError
+from vlmdata.plugins import imported
 from vlmtrain.errors import ModelError
+from vlmtrain.family.plugged import Plugged
 from vlmtrain.protocols import ModelFamily
 
 FAMILIES: dict[str, str] = {
@@ -69,17 +72,15 @@ def choose_for_processor(processor: Any, family: ModelFamily) -> None:
 
 def plugged_in(name: str) -> ModelFamily:
     """A family from outside, `package.module:NAME`. Runs that module's code. Raises ModelError."""
-    module, _, attribute = name.partition(":")
     try:
-        found: ModelFamily = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        hint = "Python looks for it where its packages are, and in the folders of PYTHONPATH (PYTHONPATH=. is this one)"
-        raise ModelError(f"model.family: {name} can't be imported: {error}; {hint}") from error
+        found: ModelFamily = imported(name)
+    except PluginError as error:
+        raise ModelError(f"model.family: {error.message}") from error
     members = [member for member in vars(ModelFamily) if not member.startswith("_")]
     missing = [member for member in members if not hasattr(found, member)]
     if missing:
         raise ModelError(f"model.family: {name} is no model family: it has no {', '.join(missing)}")
-    return found
+    return Plugged(name, found)
 
 
 def _loaded(place: str) -> ModelFamily:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from vlmdata.errors import ConfigError
+from vlmdata.errors import ConfigError, PluginError
+from vlmdata.plugins import blamed, imported
 from vlmdata.settings import nearest
 
 if TYPE_CHECKING:
@@ -78,22 +79,21 @@ def _find(name: str, allow_plugins: bool) -> Metric:
     if name not in METRICS:
         hint = nearest(name, list(METRICS)) or f"known: {', '.join(METRICS)}"
         raise ConfigError(f"there is no metric {name!r}; {hint}")
-    return _made(METRICS[name])
+    module, _, attribute = METRICS[name].partition(":")
+    return _made(getattr(importlib.import_module(module), attribute))
 
 
 def _from_outside(name: str, allow_plugins: bool) -> Metric:
     if not allow_plugins:
         raise ConfigError(f"the metric {name!r} is code from outside; it runs with --allow-plugins only")
     try:
-        return _made(name)
-    except (ImportError, AttributeError) as error:
-        hint = "Python looks for it where its packages are, and in the folders of PYTHONPATH (PYTHONPATH=. is this one)"
-        raise ConfigError(f"the metric {name!r} can't be imported: {error}; {hint}") from None
+        with blamed(name, lambda: "while it was made"):
+            return _made(imported(name))
+    except PluginError as error:
+        raise ConfigError(f"the metric {error.message}") from error
 
 
-def _made(place: str) -> Metric:
-    module, _, attribute = place.partition(":")
-    found = getattr(importlib.import_module(module), attribute)
+def _made(found: Any) -> Metric:
     made: Metric = found() if isinstance(found, type) else found
     return made
 

@@ -13,6 +13,7 @@ import pytest
 
 import vlmtrain
 from tests.vlmtrain.small_data import product_rows, save_dataset
+from vlmdata.errors import PluginError
 from vlmtrain.errors import ModelError, RunError
 from vlmtrain.family import plugged_in
 from vlmtrain.model import load_processor
@@ -97,14 +98,31 @@ def test_the_command_line_asks_for_leave(
 @pytest.mark.parametrize(
     ("family", "message"),
     [
-        ("shop_models:FAMILLY", "can't be imported: module 'shop_models' has no attribute 'FAMILLY'"),
-        ("shop_modles:FAMILY", "can't be imported: No module named 'shop_modles'"),
-        ("json:dumps", "is no model family: it has no name, attention, parts"),
+        ("shop_models:FAMILLY", ": the module 'shop_models' has no 'FAMILLY'; did you mean 'FAMILY'"),
+        ("shop_modles:FAMILY", ": there is no module 'shop_modles'; install its package, or name its folder"),
+        ("json:dumps", " is no model family: it has no name, attention, parts"),
     ],
 )
 def test_a_family_that_is_none_is_explained(family: str, message: str, outside: Path) -> None:  # noqa: ARG001
-    with pytest.raises(ModelError, match=f"model.family: {family} {message}"):
+    with pytest.raises(ModelError, match=f"model.family: {family}{message}"):
         plugged_in(family)
+
+
+def test_what_a_family_raises_is_told_as_its_own(tiny: Tiny, outside: Path) -> None:
+    module = outside / "shop_models.py"
+    module.write_text(
+        module.read_text().replace("        images = processor", "        images = processor.gone"), encoding="utf-8"
+    )
+    with pytest.raises(PluginError) as caught:
+        load_processor(vlmtrain.load_run(run_file(outside, tiny("internvl"))))
+    said = r"the family shop_models:FAMILY raised AttributeError: .* 'gone' \(shop_models\.py:\d+\) in set_pixels"
+    assert re.fullmatch(said, str(caught.value))
+
+
+def test_what_its_module_raises_is_told_too(outside: Path) -> None:
+    (outside / "shop_models.py").write_text("FAMILY = 1 / 0\n", encoding="utf-8")
+    with pytest.raises(ModelError, match=r"shop_models:FAMILY raised ZeroDivisionError: .* \(shop_models\.py:1\)"):
+        plugged_in("shop_models:FAMILY")
 
 
 def test_a_name_that_is_no_place_of_an_object_is_refused(tiny: Tiny, outside: Path) -> None:
