@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from vlmtrain.about_data import about_data
-from vlmtrain.config import ADAPTER_FOLDER, MODEL_FOLDER, RunConfig
+from vlmtrain.config import ADAPTER_FOLDER, MODEL_FOLDER, TRAIN_FILE, RunConfig
 from vlmtrain.licences import BY_OTHERS_WORDS, LICENCES, TERMS
 from vlmtrain.processes import is_first
 from vlmtrain.run_problems import looks_local
@@ -73,7 +73,7 @@ def write_card(config: RunConfig, folder: Path) -> None:
 
 def facts_of(config: RunConfig, folder: Path) -> Facts:
     """What lies in a run's folder, and beside it."""
-    train = _read(folder / "train.json") or {}
+    train = _read(folder / TRAIN_FILE) or {}
     data = {**about_data(config.data.path), **(train.get("dataset") or {})}
     return Facts(
         config=config,
@@ -280,7 +280,7 @@ def _training(facts: Facts) -> str:
     known = rows if figures else rows[:2]
     table = "\n".join(f"| {name} | {value} |" for name, value in known)
     versions = ", ".join(f"{name} {value}" for name, value in facts.train.get("versions", {}).items())
-    manifest = "train.json" if facts.merged is None else "merge.json"
+    manifest = TRAIN_FILE if facts.merged is None else "merge.json"
     again = f"`{manifest}` holds every setting." if facts.repo else "`run.yaml` repeats it."
     return f"## Training\n\n| | |\n|---|---|\n{table}\n\n{again} Versions: {versions}."
 

@@ -25,6 +25,9 @@ SCHEMA = "run.v1"
 RUN_FILE = "run.yaml"
 ADAPTER_FOLDER = "adapter"
 MODEL_FOLDER = "model"
+TRAIN_FILE = "train.json"
+"""What marks a run's folder, and says how it was trained."""
+
 MERGE_FILE = "merge.json"
 """What marks a merged model's folder, and says how it was made."""
 

@@ -13,8 +13,9 @@ from vlmdata.errors import ConfigError
 from vlmdata.hub.places import without_place, without_places
 from vlmdata.hub.plan import Going, Plan, of_bytes, of_file, refuse_link, staying_files
 from vlmtrain.card import CARD_FILE, Facts, licence_of, model_card, unchecked
+from vlmtrain.config import TRAIN_FILE
 from vlmtrain.licences import TERMS
-from vlmtrain.push_subject import TRAIN_FILE, WEIGHTS, Made, find_made, read_json
+from vlmtrain.push_subject import WEIGHTS, Made, find_made, read_json
 from vlmtrain.run_problems import looks_local
 
 WORDS = (".json", ".jinja", ".txt", ".model")

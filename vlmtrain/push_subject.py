@@ -11,11 +11,10 @@ from typing import Any, Literal
 from vlmdata.hub.plan import refuse_link
 from vlmdata.settings import to_dataclass
 from vlmtrain.card import Facts, facts_of
-from vlmtrain.config import ADAPTER_FOLDER, MERGE_FILE, MODEL_FOLDER, RunConfig, load_run
+from vlmtrain.config import ADAPTER_FOLDER, MERGE_FILE, MODEL_FOLDER, TRAIN_FILE, RunConfig, load_run
 from vlmtrain.errors import RunError
 from vlmtrain.run_problems import looks_local
 
-TRAIN_FILE = "train.json"
 WEIGHTS = ".safetensors"
 
 

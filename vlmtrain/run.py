@@ -19,7 +19,7 @@ from vlmtrain.budget import Measure
 from vlmtrain.card import facts_of, write_card
 from vlmtrain.checkpoints import FOLDER as CHECKPOINTS
 from vlmtrain.checkpoints import Checkpoint, refuse_other_run, whole_checkpoints
-from vlmtrain.config import ADAPTER_FOLDER, MERGE_FILE, MODEL_FOLDER, RunConfig, as_data, load_run, save_run
+from vlmtrain.config import ADAPTER_FOLDER, MERGE_FILE, MODEL_FOLDER, TRAIN_FILE, RunConfig, as_data, load_run, save_run
 from vlmtrain.data import choose, dataset_fingerprint, open_dataset, recipe_of
 from vlmtrain.errors import RunError
 from vlmtrain.generation import end_of_turn, generation_config, learned_logits
@@ -45,7 +45,7 @@ from vlmtrain.preflight_result import Preflight, write_preflight
 from vlmtrain.preflighting import examine
 from vlmtrain.publishing import stage_of, staged
 from vlmtrain.results_file import versions
-from vlmtrain.trained import Trained, load_trained, require_trained, save_trained
+from vlmtrain.trained import Trained, as_trained_on, load_trained, require_trained, save_trained
 from vlmtrain.trained_rows import trained_count, write_trained_rows
 
 if TYPE_CHECKING:
@@ -58,7 +58,6 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str], None]
 Row = Mapping[str, Any]
-TRAIN_FILE = "train.json"
 A_QUESTION: Row = {"id": "", "messages": [{"role": "user", "content": [{"type": "text", "text": "?"}]}], "images": []}
 """Any row: what ends an answer to it ends all of them."""
 
@@ -315,7 +314,7 @@ def _save_merged(config: RunConfig, found: Trained, folder: Path, onto: Onto) ->
     if found.kind == "model":
         made = load_trained(config, found)
     else:
-        made = merged(attach_adapter(dequantised(load_base(config)), found.path))
+        made = merged(attach_adapter(dequantised(load_base(as_trained_on(config))), found.path))
     stops = end_of_turn(made, collator_of(config, made.processor, made.family), A_QUESTION)
     save_merged(made, folder, generation_config(made, generation_of(config), stops))
     return _Saved(device=made.device, attention=made.attention, family=made.family)

@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from vlmtrain.config import TRAIN_FILE
 from vlmtrain.evaluation import EvalResult
 from vlmtrain.page_evaluation import evaluation_page
 from vlmtrain.preflight_result import FILE as PREFLIGHT_FILE
 from vlmtrain.results_file import PAGE_FILE
-
-TRAIN_FILE = "train.json"
 
 
 def write_page(result: EvalResult, rows: Any, run: Path, folder: Path) -> None:

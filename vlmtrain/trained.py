@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from vlmtrain import processes
 from vlmtrain.checkpoints import FOLDER as CHECKPOINTS
 from vlmtrain.checkpoints import whole_checkpoints
-from vlmtrain.config import ADAPTER_FOLDER, MODEL_FOLDER, RunConfig
+from vlmtrain.config import ADAPTER_FOLDER, MODEL_FOLDER, TRAIN_FILE, RunConfig
 from vlmtrain.errors import RunError
 from vlmtrain.model import attach_adapter, load_base, save_adapter, save_whole
 from vlmtrain.publishing import stage_of
+from vlmtrain.run_problems import is_commit
 
 if TYPE_CHECKING:
     from vlmtrain.loaded import LoadedModel
@@ -64,11 +65,30 @@ def trained_or_base(config: RunConfig, *, base: bool) -> Trained | None:
 def load_trained(config: RunConfig, found: Trained | None) -> LoadedModel:
     """The base with its adapter, the model that was trained whole, or for None the base. Raises ModelError."""
     if found is None:
-        return load_base(config)
+        return load_base(as_trained_on(config))
     if found.kind == "adapter":
-        return attach_adapter(load_base(config), found.path)
-    whole = dataclasses.replace(config.model, base=str(found.path), revision=None, trust_remote_code=False)
-    return load_base(dataclasses.replace(config, model=whole))
+        return attach_adapter(load_base(as_trained_on(config)), found.path)
+    whole = replace(config.model, base=str(found.path), revision=None, trust_remote_code=False)
+    return load_base(replace(config, model=whole))
+
+
+def as_trained_on(config: RunConfig) -> RunConfig:
+    """The run with its base at the commit that it was trained on, unless its file names a commit itself.
+
+    A base on the Hub may have moved on meanwhile, and an adapter is right for no other.
+    """
+    if config.model.is_local or is_commit(config.model.revision):
+        return config
+    commit = _base_commit(config.output / TRAIN_FILE)
+    return config if commit is None else replace(config, model=replace(config.model, revision=commit))
+
+
+def _base_commit(file: Path) -> str | None:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8")).get("base_commit")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return found if is_commit(found) else None
 
 
 def save_trained(model: Any, folder: Path, config: RunConfig, loaded: LoadedModel) -> None:

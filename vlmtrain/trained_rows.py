@@ -16,12 +16,11 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
+from vlmtrain.config import TRAIN_FILE, RunConfig
 from vlmtrain.data import dataset_fingerprint
 
 if TYPE_CHECKING:
     from datasets import Dataset
-
-    from vlmtrain.config import RunConfig
 
 TRAINED_ROWS = "trained-rows.npy"
 AT_ONCE = 1_000
@@ -50,7 +49,7 @@ def trained_count(config: RunConfig, rows: Dataset, split: str) -> int | None:
 def other_dataset(config: RunConfig, fingerprint: str) -> bool | None:
     """Whether a dataset is another one than the run was trained on; None where nobody knows."""
     try:
-        train = json.loads((config.output / "train.json").read_text(encoding="utf-8"))
+        train = json.loads((config.output / TRAIN_FILE).read_text(encoding="utf-8"))
         return bool(train["dataset"]["fingerprint"] != fingerprint)
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -371,6 +371,25 @@ def test_a_base_of_the_hub_is_recorded_by_commit_and_trained_on_from_the_cache_a
 
 
 @pytest.mark.long
+def test_a_run_is_asked_on_the_commit_that_it_was_trained_on_though_the_base_has_moved_on(
+    run: Path, hub: Hub, tmp_path: Path
+) -> None:
+    file = prepared(run, hub)
+    trained_on = hub.model("owner/base").branches["main"]
+    environment = hub_environment(hub, tmp_path / "home")
+    assert vlmtrain_in(environment, "sft", str(file)).returncode == 0
+    files = {path.name: path.read_bytes() for path in (run.parent / "base").iterdir()}
+    assert hub.add("models/owner/base", {**files, "README.md": b"new"}) != trained_on
+    done = vlmtrain_in(
+        environment, "eval", str(file), "--set", "eval.split=train", "--set", "eval.metrics=[answer_loss]"
+    )
+    assert done.returncode == 0, done.stderr
+    results = json.loads((run.parent / "second" / "eval" / "results.json").read_text())
+    commits = {name: made["about"]["commit"] for name, made in results["candidates"].items()}
+    assert commits == {"base": trained_on, "adapter": trained_on}
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("variable", ["HF_HUB_OFFLINE", "VLMDATA_OFFLINE"])
 def test_offline_a_base_that_is_not_on_this_machine_is_said_so(
     variable: str, run: Path, hub: Hub, tmp_path: Path
