@@ -51,9 +51,10 @@ class Problem:
 
     @property
     def where(self) -> str:
-        """`products.csv:37 images[0]`, as far as it is known."""
+        """`products.csv:37 images[0]`, as far as it is known; with the id where a line may hold all records."""
         place = f"{self.source}:{self.line}" if self.line else self.source
-        return " ".join(part for part in (place, self.field) if part)
+        one_of_many = self.line == 1 and self.source.lower().endswith(".json")
+        return " ".join(part for part in (place, f"({self.id})" if one_of_many and self.id else "", self.field) if part)
 
     def __str__(self) -> str:
         where = f"{self.where}: " if self.where else ""

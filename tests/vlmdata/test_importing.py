@@ -184,3 +184,12 @@ def test_a_finding_names_its_row_where_the_row_has_an_id(here: Path) -> None:
     first = json.loads((here / "out.rejected" / "rejected.jsonl").read_text(encoding="utf-8").splitlines()[0])
     assert first["problems"][0]["id"] == "chat-7"
     assert "id" not in first  # the id stays free for another row
+
+
+def test_rows_that_share_one_line_are_told_apart_by_their_ids(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"id": f"m{number}", "image": "gone.png", "conversations": ASKED} for number in range(2)]
+    (here / "a.json").write_text(json.dumps(rows), encoding="utf-8")
+    assert run("import", "a.json", "--out", "out") == 1
+    said = capsys.readouterr().err
+    assert "a.json:1 (m0) images[0]: 'gone.png' does not exist" in said
+    assert "a.json:1 (m1) images[0]: 'gone.png' does not exist" in said
