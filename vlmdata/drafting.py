@@ -36,7 +36,7 @@ from vlmdata.drafting_tables import LOOKUP, LookedAt, is_of_conversations, look_
 from vlmdata.errors import ConfigError, SourceError
 from vlmdata.recipe import SourceConfig
 from vlmdata.record import InlineImage
-from vlmdata.settings import nearest
+from vlmdata.settings import near_file
 from vlmdata.source import FOLDERS, open_source
 from vlmdata.trial import Trial, allowed
 from vlmdata.words import plural
@@ -66,10 +66,7 @@ def draft_recipe(source: str | Path, *, recipe_folder: Path | None = None) -> Dr
 
 def _meant(source: Path) -> str:
     """What a path that is not there may have been meant for."""
-    try:
-        near = nearest(source.name, [entry.name for entry in source.parent.iterdir()])
-    except OSError:
-        near = ""
+    near = near_file(source)
     if near or source.is_absolute() or len(source.parts) != 2 or source.suffix in TABLES:
         return f"; {near}" if near else ""
     return "; for a dataset of the Hugging Face Hub, add --hub"

@@ -54,7 +54,7 @@ class Problem:
         """`products.csv:37 images[0]`, as far as it is known; with the id where a line may hold all records."""
         place = f"{self.source}:{self.line}" if self.line else self.source
         one_of_many = self.line == 1 and self.source.lower().endswith(".json")
-        return " ".join(part for part in (place, f"({self.id})" if one_of_many and self.id else "", self.field) if part)
+        return " ".join(part for part in (place, self.id if one_of_many else "", self.field) if part)
 
     def __str__(self) -> str:
         where = f"{self.where}: " if self.where else ""

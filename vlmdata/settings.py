@@ -81,12 +81,20 @@ def nearest(word: str, choices: Sequence[str]) -> str:
     return f"did you mean {found[0]!r}?" if found else ""
 
 
+def near_file(path: Path) -> str:
+    """`did you mean 'recipe.yaml'?`, of what lies where a path leads that is not there; or nothing."""
+    try:
+        return nearest(path.name, [entry.name for entry in path.parent.iterdir()])
+    except OSError:
+        return ""
+
+
 def read_settings(path: Path) -> Settings:
     """Read a YAML file into plain data with line numbers. Raises ConfigError: not there, not UTF-8, not YAML."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ConfigError(f"{path}: there is no such file") from None
+        raise ConfigError("; ".join(filter(None, (f"{path}: there is no such file", near_file(path))))) from None
     except IsADirectoryError:
         raise ConfigError(f"{path}: this is a folder, a YAML file was expected") from None
     except UnicodeDecodeError as error:

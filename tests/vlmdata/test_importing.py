@@ -191,5 +191,5 @@ def test_rows_that_share_one_line_are_told_apart_by_their_ids(here: Path, capsys
     (here / "a.json").write_text(json.dumps(rows), encoding="utf-8")
     assert run("import", "a.json", "--out", "out") == 1
     said = capsys.readouterr().err
-    assert "a.json:1 (m0) images[0]: 'gone.png' does not exist" in said
-    assert "a.json:1 (m1) images[0]: 'gone.png' does not exist" in said
+    assert "a.json:1 m0 images[0]: 'gone.png' does not exist" in said
+    assert "a.json:1 m1 images[0]: 'gone.png' does not exist" in said

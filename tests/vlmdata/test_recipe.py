@@ -148,6 +148,8 @@ def test_a_file_that_can_not_be_read_is_named(tmp_path: Path) -> None:
         load_recipe(tmp_path)
     with pytest.raises(ConfigError, match="there is no such file"):
         load_recipe(tmp_path / "nowhere.yaml")
+    with pytest.raises(ConfigError, match=r"recipe\.yml: there is no such file; did you mean 'recipe\.yaml'\?"):
+        load_recipe(tmp_path / "recipe.yml")
     with pytest.raises(ConfigError, match="can't be read"):
         load_recipe(tmp_path / "recipe.yaml" / "x")
 
