@@ -7,7 +7,6 @@ The requests are uploaded as JSON Lines, since what stands inside a request is l
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
 import io
 import json
@@ -17,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from vlmdata.description.encoded import b64encode
 from vlmdata.description.gemini_messages import contents_of, generation_of, reply_of
 from vlmdata.description.provider import Ask, Fault, JobState, ProviderSettings, Reply
 from vlmdata.description.refusal import GRPC, google_refusal
@@ -137,4 +137,4 @@ def _named(name: str | None) -> str:
 def _base64(value: Any) -> str:
     if not isinstance(value, bytes):
         raise TypeError(f"{type(value).__name__} has no place in a request")
-    return base64.b64encode(value).decode()
+    return b64encode(value).decode()

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 import secrets
-from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
+
+from vlmdata.description.encoded import b64encode
 
 if TYPE_CHECKING:
     import httpx2

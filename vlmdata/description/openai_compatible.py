@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from base64 import b64encode
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from vlmdata.description.encoded import b64encode
 from vlmdata.description.provider import (
     IDLE_CONNECTIONS,
     Ask,
