@@ -193,8 +193,11 @@ class Asker:
         return not self.halt
 
     async def let_go(self) -> None:
-        """At the end of a run, put down what is still under way: nothing, unless it was ended at once."""
-        if self.journal.journal.held:
+        """At the end of a run, put down what is still under way: nothing, unless it was ended at once.
+
+        Of jobs, what they may cost stands in the journal with their names.
+        """
+        if self.journal.journal.held and not self.config.batch:
             await self.journal.append(Held(held=self.purse.reserved))
 
     def _answered(self, reply: Reply, tokens: Tokens) -> None:

@@ -17,7 +17,7 @@ from typing import TypeVar
 from vlmdata.description.answers import Judge
 from vlmdata.description.asking import FATAL, Asker, Spent, made_entry
 from vlmdata.description.asks import repair_of, tokens_of
-from vlmdata.description.journal import BatchJob, Entry, GroupCommit
+from vlmdata.description.journal import BatchJob, Entry, GroupCommit, Held
 from vlmdata.description.limits import backoff
 from vlmdata.description.money import NOUGHT
 from vlmdata.description.provider import Ask, BatchProvider, Fault, JobState, Reply
@@ -149,21 +149,29 @@ class BatchRunner:
         return repair_of(work.ask, known.text, wrong) if wrong else None
 
     async def _submit(self, group: Group) -> bool:
-        """Hand in a group, or find the job in which a killed run has; its name is put down at once."""
+        """Hand in a group, or find the job in which a killed run has; its name is put down at once.
+
+        Asks that were handed in before are in a job that is done, so that none is looked for: should this run be killed
+        before it knows the new one's name, the next counts that as lost.
+        """
         if not group.asks:
             return False
-        name = None
-        if not self.policy.asks_again and all(self._times[ask.key] == 1 for ask in group.asks):
+        name, first = None, not self.policy.asks_again and all(self._times[ask.key] == 1 for ask in group.asks)
+        if first:
             name = await self._patiently(lambda: self.provider().find(group.asks))
+        elif group.reserved:
+            await self.journal.append(Held(held=group.reserved))
         if name is None:
             name = await self._patiently(lambda: self.provider().submit(group.asks))
             self.asker.requests += 1
         if name is None:
             self.asker.purse.reserved -= group.reserved
-            return False
-        keys = tuple(ask.key for ask in group.asks)
-        await self.journal.append(BatchJob(job=name, keys=keys, reserved=group.reserved))
-        return True
+        else:
+            keys = tuple(ask.key for ask in group.asks)
+            await self.journal.append(BatchJob(job=name, keys=keys, reserved=group.reserved))
+        if self.journal.journal.held:
+            await self.journal.append(Held(held=NOUGHT))
+        return name is not None
 
     async def _collect(self) -> None:
         """Wait for every job that is open, and take its answers."""

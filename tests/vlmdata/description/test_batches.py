@@ -14,6 +14,7 @@ from tests.vlmdata.description.servers.gemini_jobs import BatchPlan
 from tests.vlmdata.description.servers.script import Script
 from tests.vlmdata.description.test_describing import SCHEMA, cost_of
 from vlmdata.description import batches
+from vlmdata.description.journal import BatchJob, GroupCommit, Line
 
 pytestmark = pytest.mark.usefixtures("key", "fast")
 
@@ -94,6 +95,31 @@ def test_a_job_whose_name_was_lost_is_found_and_not_paid_twice(
         assert catalog.entries() == []
         assert described(recipe, server).tally.described == 5
         assert (len(server.jobs.made), server.number) == (1, 5)
+
+
+def test_a_job_that_asks_again_and_whose_name_was_lost_counts_as_lost(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog.write(5)
+    recipe = catalog.recipe(batch=True, prices=PRICES)
+    append = GroupCommit.append
+
+    async def killed(self: GroupCommit, entry: Line) -> None:
+        if isinstance(entry, BatchJob):
+            raise KeyboardInterrupt
+        await append(self, entry)
+
+    with GeminiServer(Script(by_text={"Chair 1 ": ["blocked_answer"]})) as server:
+        assert described(recipe, server).tally.rejected == {"describe.blocked": 1}
+        with monkeypatch.context() as patch:
+            patch.setattr(GroupCommit, "append", killed)
+            with pytest.raises(KeyboardInterrupt):
+                described(recipe, server, retry_failed=True)
+        result = described(recipe, server, retry_failed=True)
+        assert len(server.jobs.made) == 3
+    assert result.tally.described == 5
+    assert len([line for line in catalog.entries() if "lost" in line]) == 1
+    assert result.spent >= cost_of(server) / 2
 
 
 def test_the_cap_holds_for_jobs_too(catalog: Catalog) -> None:
