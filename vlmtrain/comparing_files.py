@@ -48,7 +48,7 @@ def compare_files(before: str | Path, after: str | Path, *, allow_plugins: bool 
             [{"id": name} for name in shared],
             candidates,
             metrics,
-            setup={**second.setup(), "dataset": {**second.data.get("dataset", {}), "rows": len(shared)}},
+            setup={**second.setup(), "dataset": second.dataset(len(shared), of=len(theirs))},
             chance=chance,
         ),
         only_before=tuple(name for name in mine if name not in set(shared)),
@@ -90,6 +90,16 @@ class _Written:
     def setup(self) -> dict[str, Any]:
         """What the file says of how it was measured."""
         return {key: self.data[key] for key in ("dataset", "model", "settings", "versions") if key in self.data}
+
+    def dataset(self, shared: int, *, of: int) -> dict[str, Any]:
+        """What the file says of its dataset, for so many of its rows.
+
+        Where some of all rows were trained on, nobody knows here how many of these.
+        """
+        said = self.data.get("dataset", {})
+        learned = said.get("trained_on")
+        known = {0: 0, of: shared}.get(learned) if shared != of else learned
+        return {**said, "rows": shared, "trained_on": known}
 
 
 def _folder_name(folder: Path) -> str:

@@ -20,7 +20,9 @@ from vlmtrain.results_file import versions, write_result
 from vlmtrain.thresholds import require, thresholds
 
 
-def evaluation(folder: Path, texts: Sequence[str], *, first: int = 0, split: str = "test") -> EvalResult:
+def evaluation(
+    folder: Path, texts: Sequence[str], *, first: int = 0, split: str = "test", trained_on: int | None = None
+) -> EvalResult:
     """An evaluation of a base that is always wrong, and of an adapter with these answers, written down."""
     metrics = find(["exact_match", "chrf"])
 
@@ -42,7 +44,7 @@ def evaluation(folder: Path, texts: Sequence[str], *, first: int = 0, split: str
         {"base": candidate("base", ["no"] * len(texts)), "adapter": candidate("adapter", texts)},
         metrics,
         setup={
-            "dataset": {"fingerprint": "f", "split": split, "rows": len(texts)},
+            "dataset": {"fingerprint": "f", "split": split, "rows": len(texts), "trained_on": trained_on},
             "model": {"base": "tiny"},
             "settings": {"batch_size": 2, "generate": {}, "budget": {}},
             "versions": versions(),
@@ -85,6 +87,17 @@ def test_rows_of_one_alone_and_other_settings_are_named(runs: tuple[Path, Path],
     with pytest.raises(RunError, match="no row in common"):
         evaluation(tmp_path / "four", ["x"], first=90)
         compare_files(runs[0], tmp_path / "four")
+
+
+@pytest.mark.parametrize(
+    ("learned", "of", "said"), [(0, 25, 0), (25, 25, 15), (9, 25, None), (9, 20, 9), (None, 25, None)]
+)
+def test_how_many_rows_were_trained_on_is_said_of_the_shared_ones(
+    runs: tuple[Path, Path], tmp_path: Path, learned: int | None, of: int, said: int | None
+) -> None:
+    first = 0 if of == 20 else 5
+    evaluation(tmp_path / "three", [f"mug {n}" for n in range(first, first + of)], first=first, trained_on=learned)
+    assert compare_files(runs[0], tmp_path / "three").result.setup["dataset"]["trained_on"] == said
 
 
 def test_what_is_no_result_is_refused(tmp_path: Path) -> None:
