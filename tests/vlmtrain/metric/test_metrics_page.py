@@ -33,7 +33,7 @@ def test_scores_that_the_page_names_are_there(name: str) -> None:
     rows = [
         answered("B", "B", fields={"option.A": "red", "option.B": "blue", "answer": "B"}, tags={"task": "one"}),
         answered('{"PATH": 3}', '{"PATH": 3}', fields={"FIELD": "mug"}),
-        answered("3", "3"),
+        answered("3", "3", fields={"brand": "Tavi"}),
         answered("blue mug", "blue mug"),
     ]
     named = {f"{name}{word}" for word in re.findall(r"`(\.[\w.]+)`", table()[name][0])}
