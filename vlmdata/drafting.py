@@ -68,7 +68,7 @@ def _meant(source: Path) -> str:
     """What a path that is not there may have been meant for."""
     near = near_file(source)
     if near or source.is_absolute() or len(source.parts) != 2 or source.suffix in TABLES:
-        return f"; {near}" if near else ""
+        return near
     return "; for a dataset of the Hugging Face Hub, add --hub"
 
 

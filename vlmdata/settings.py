@@ -82,11 +82,12 @@ def nearest(word: str, choices: Sequence[str]) -> str:
 
 
 def near_file(path: Path) -> str:
-    """`did you mean 'recipe.yaml'?`, of what lies where a path leads that is not there; or nothing."""
+    """`; did you mean 'recipe.yaml'?`, of what lies where a path leads that is not there; or nothing."""
     try:
-        return nearest(path.name, [entry.name for entry in path.parent.iterdir()])
+        near = nearest(path.name, [entry.name for entry in path.parent.iterdir()])
     except OSError:
         return ""
+    return f"; {near}" if near else ""
 
 
 def read_settings(path: Path) -> Settings:
@@ -94,7 +95,7 @@ def read_settings(path: Path) -> Settings:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ConfigError("; ".join(filter(None, (f"{path}: there is no such file", near_file(path))))) from None
+        raise ConfigError(f"{path}: there is no such file{near_file(path)}") from None
     except IsADirectoryError:
         raise ConfigError(f"{path}: this is a folder, a YAML file was expected") from None
     except UnicodeDecodeError as error:

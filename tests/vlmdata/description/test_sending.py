@@ -112,6 +112,19 @@ def test_photos_are_sent_as_they_are_or_as_small_as_the_recipe_says(catalog: Cat
         assert (name == hashlib.sha256(file.getvalue()).hexdigest()) == (size == (1200, 800))
 
 
+def test_a_build_finds_what_was_written_for_photos_that_it_changes(catalog: Catalog, tmp_path: Path) -> None:
+    file = io.BytesIO()
+    see_through = Image.linear_gradient("L").resize((300, 200)).convert("RGBA")
+    see_through.putalpha(Image.linear_gradient("L").resize((300, 200)))
+    see_through.save(file, "PNG")
+    one_photo(catalog, file.getvalue(), "a.png")
+    changed = {"images": {**RECIPE["images"], "resize": {"max_pixels": 9_000}, "convert": {"format": "JPEG"}}}
+    recipe = catalog.recipe(beside=changed)
+    with GeminiServer() as server:
+        assert described(recipe, server).tally.described == 1
+    assert vlmdata.build(recipe, tmp_path / "out").ledger.rows_used == 1
+
+
 def test_formats_that_not_every_provider_takes_are_sent_as_png(catalog: Catalog) -> None:
     one_photo(catalog, photo(3, kind="GIF"), "a.gif")
     with GeminiServer() as server:
